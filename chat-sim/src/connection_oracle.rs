@@ -5,7 +5,8 @@ mod answers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Partition, Place, RoomId, Seq, SessionId},
+    id::{InviteId, MemberId, Partition, Place, RoomId, Seq, SessionId},
+    invite::InviteSecret,
     wire::{
         ClientMessage, CloseReason, ErrorCode, Record, ServerMessage, Tagged,
         client::{Op, Resume, RoomRef},
@@ -18,7 +19,7 @@ pub(crate) use self::answers::{Scene, proof_of, room_of};
 use crate::{
     journal::Book,
     reference_model::{Truth, is_blank_of},
-    time::SECOND,
+    time::{EPOCH, MS, SECOND},
 };
 
 /// Records read from the log are told within this time.
@@ -30,6 +31,9 @@ pub(crate) struct Line {
     member: MemberId,
     /// Of its requests.
     session: SessionId,
+    /// The invitation that its last hello showed, and when it was said.
+    shown: Option<InviteId>,
+    said_hello: u64,
     pending: BTreeMap<u64, Asked>,
     /// Rooms whose records come, and the last one told.
     rooms: BTreeMap<RoomId, Place>,
@@ -67,6 +71,8 @@ impl Line {
         Self {
             member,
             session: SessionId::NONE,
+            shown: None,
+            said_hello: 0,
             pending: BTreeMap::new(),
             rooms: BTreeMap::new(),
             presented: BTreeMap::new(),
@@ -132,7 +138,11 @@ impl Line {
     pub(crate) fn client_said(&mut self, message: &ClientMessage, again: bool, book: &mut Book) {
         match message {
             ClientMessage::Hello(hello) => match hello.entrance() {
-                Ok(entrance) => self.comes_in(entrance.session, &entrance.resume),
+                Ok(entrance) => {
+                    self.comes_in(entrance.session, &entrance.resume);
+                    self.shown = entrance.invite.as_ref().map(InviteSecret::id);
+                    self.said_hello = book.now;
+                }
                 Err(e) => book.fail("the client speaks its protocol", || e.to_string()),
             },
             ClientMessage::GuestHello(guest) => self.comes_in(guest.session, &guest.resume),
@@ -197,6 +207,7 @@ impl Line {
                     !self.welcomed,
                     || format!("to {me}: {failure:?}"),
                 );
+                self.stays_outside(failure.code, truth, book);
             }
             ServerMessage::Error(failure) => {
                 let asked = self.pending.remove(&failure.id);
@@ -246,6 +257,42 @@ impl Line {
             }
             ServerMessage::Challenge(_) | ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
             unknown => book.fail("the hub speaks its protocol", || format!("{unknown:?}")),
+        }
+    }
+
+    /// A hello was refused: for want of an invitation only where that is so.
+    fn stays_outside(&self, code: ErrorCode, truth: &Truth, book: &mut Book) {
+        let needed = match code {
+            ErrorCode::InvitationNeeded => true,
+            ErrorCode::InvitationEnded => false,
+            _ => return,
+        };
+        book.saw(if needed {
+            "refused: invitation_needed"
+        } else {
+            "refused: invitation_ended"
+        });
+        let me = self.member;
+        book.check(
+            "an invitation is asked for where none was shown",
+            book.closed && needed == self.shown.is_none(),
+            || format!("{me}: {code:?} for {:?}", self.shown),
+        );
+        // A lost end of the directory's log takes members and uses with it.
+        if !truth.directory_is_whole() {
+            return;
+        }
+        let directory = &truth.directory;
+        let named = directory.person(me).map_or(0, |person| person.named);
+        let known = 0 < named && named < self.said_hello;
+        book.check("members need no invitation", !known, || {
+            format!("{me}: {code:?}")
+        });
+        if let Some(id) = self.shown.filter(|_| !book.clock_jumped) {
+            let lets_in = directory.lets_in(id, EPOCH + book.now / MS);
+            book.check("an invitation lets in until it is over", !lets_in, || {
+                format!("{me}: {id:?}")
+            });
         }
     }
 

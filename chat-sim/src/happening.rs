@@ -37,6 +37,8 @@ pub(crate) enum Course {
     /// milliseconds.
     Stop(u32, u32),
     Calm,
+    /// The operator invites all that are still outside.
+    InviteAll,
     Whole,
     AllGone,
     Free,

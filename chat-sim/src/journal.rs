@@ -92,6 +92,8 @@ pub(crate) struct Book {
     pub(crate) begun: u64,
     /// Several hubs are on the log.
     pub(crate) several: bool,
+    /// Newcomers come in by an invitation only.
+    pub(crate) closed: bool,
     digest: u64,
     lines: Option<Vec<String>>,
     pub(crate) checks: Tally,
@@ -110,6 +112,7 @@ impl Book {
             clock_jumped: false,
             begun: 0,
             several: false,
+            closed: false,
             digest: 0xcbf2_9ce4_8422_2325,
             lines: traced.then(Vec::new),
             checks: Tally::default(),

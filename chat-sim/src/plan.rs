@@ -43,6 +43,9 @@ pub struct Shape {
     /// The name of somebody who keeps its keys is kept as long as its memberships.
     #[serde(default)]
     pub held: bool,
+    /// Newcomers come in by an invitation only.
+    #[serde(default)]
+    pub closed: bool,
     /// Records that the log keeps of each partition.
     pub keep: u32,
     pub outbox_bytes: u32,
@@ -167,6 +170,10 @@ pub enum What {
     /// For a time the server has as many connections as it may: whoever comes is turned away at the
     /// door.
     Full { ms: u32 },
+    /// The operator has a hub make an invitation, and hands it out.
+    Invite { hub: u16, uses: u32, ms: u32 },
+    /// The operator has a hub revoke one that was handed out.
+    Revoke { hub: u16, pick: u32 },
 }
 
 /// Where the process is killed.
@@ -388,6 +395,9 @@ const DEEDS: &[(Deed, u32)] = &[
     (Deed::RedactOther, 8),
 ];
 
+/// Of a thousand worlds, how many are closed to newcomers without an invitation.
+const CLOSED: u32 = 150;
+
 /// Of a thousand people, how many are guests.
 const GUESTS: u32 = 200;
 
@@ -444,6 +454,7 @@ impl Plan {
             raws: 0,
             large: false,
             held: rng.chance(150),
+            closed: false,
             keep: *rng.pick(&[4, 16, 64, 1_000]),
             outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
             grace_ms: *rng.pick(&[500, 3_000, 10_000]),
@@ -563,6 +574,9 @@ impl Plan {
             steps.push(Step { at: when, what });
         }
         a_lying_wire(seed, clients, length, &mut steps);
+        if !crowd {
+            a_closed_house(seed, length, &mut shape, &mut steps);
+        }
         steps.sort_by_key(|step| step.at);
         Self { seed, shape, steps }
     }
@@ -631,6 +645,32 @@ fn a_lying_wire(seed: u64, clients: u16, length: u64, steps: &mut Vec<Step>) {
             at,
             what: What::Lie { client, lie, pick },
         });
+    }
+}
+
+/// Newcomers need an invitation. The operator makes some, most of them at the beginning, and
+/// revokes others.
+fn a_closed_house(seed: u64, length: u64, shape: &mut Shape, steps: &mut Vec<Step>) {
+    let mut rng = Rng::new(seed, 7_000_000);
+    if !rng.chance(CLOSED) {
+        return;
+    }
+    shape.closed = true;
+    for i in 0..=shape.clients {
+        let most = if i % 2 == 0 { 400 } else { length };
+        let at = rng.below(most) as u32;
+        let hub = rng.below(shape.hubs.into()) as u16;
+        let uses = rng.between(1, 3) as u32;
+        let ms = *rng.pick(&[2_000, 20_000, 7 * 24 * 3_600_000]);
+        let what = What::Invite { hub, uses, ms };
+        steps.push(Step { at, what });
+        if rng.chance(400) {
+            let at = at + rng.below(4_000) as u32;
+            let hub = rng.below(shape.hubs.into()) as u16;
+            let pick = rng.any() as u32;
+            let what = What::Revoke { hub, pick };
+            steps.push(Step { at, what });
+        }
     }
 }
 

@@ -48,11 +48,13 @@ impl Turn {
     pub(crate) fn new(plan: &Plan, traced: bool, knife: Option<Rng>) -> Self {
         let seed = plan.seed;
         let hubs = u64::from(plan.shape.hubs);
+        let mut book = Book::new(traced);
+        book.closed = plan.shape.closed;
         Self {
             now: 0,
             seed,
             shape: plan.shape.clone(),
-            book: Book::new(traced),
+            book,
             rngs: (0..hubs).map(|hub| Rng::new(seed, 1_000 + hub)).collect(),
             knife,
             calm: false,

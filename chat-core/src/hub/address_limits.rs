@@ -302,6 +302,30 @@ mod tests {
     }
 
     #[test]
+    fn a_larger_network_may_do_as_many_times_as_much_and_as_often() {
+        let limits = Limits {
+            newcomers_per_address: slow(1, 16),
+            ..Limits::default()
+        };
+        for (net, times) in [(0, 4), (8, 16)] {
+            // Each from a /64 of its own: of one /56, and of one /48 in which each has another /56.
+            let address =
+                |n: u16| Some(Ipv6Addr::new(0x2001, 0xdb8, 0, n << net, 0, 0, 0, 1).into());
+            let counts = AddressLimits::default();
+            for n in 0..times {
+                assert_eq!(counts.newcomer(&limits, address(n), NOW), Ok(()));
+            }
+            let wait = seconds(16) / u32::from(times);
+            assert_eq!(
+                counts.newcomer(&limits, address(times), NOW),
+                Err(wait),
+                "{times}"
+            );
+            assert_eq!(counts.newcomer(&limits, address(times), NOW + wait), Ok(()));
+        }
+    }
+
+    #[test]
     fn a_member_that_guesses_locks_out_itself() {
         let (limits, counts) = (limits(), AddressLimits::default());
         let (eve, dov) = (doer(1, [192, 0, 2, 1]), doer(2, [192, 0, 2, 1]));

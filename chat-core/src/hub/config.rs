@@ -131,3 +131,46 @@ impl Config {
         !self.log.shared && self.peers.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_meant_by_one_of_its_names_or_by_the_address_that_led_to_it() {
+        let audience = Audience::Names(vec!["chat.example.org".to_owned()]);
+        let takes = |dialled: &str, local: &str| audience.takes(dialled, local.parse().ok());
+        for own in [
+            "tls://chat.example.org:7037",
+            "wss://Chat.Example.ORG./ws",
+            "tcp://chat.example.org",
+            "unix:///run/chat",
+        ] {
+            assert!(takes(own, ""), "{own}");
+        }
+        for other in [
+            "tls://example.org:7037",
+            "chat.example.org",
+            "tls://chat.example.org:70x",
+            "tls://localhost:7037",
+            "tls://192.0.2.1:7037",
+        ] {
+            assert!(!takes(other, ""), "{other}");
+        }
+        for (dialled, local, meant) in [
+            ("tcp://192.0.2.1:7037", "192.0.2.1", true),
+            ("tcp://192.0.2.1:7037", "::ffff:192.0.2.1", true),
+            ("tcp://192.0.2.1:7037", "192.0.2.2", false),
+            ("tcp://[2001:db8::1]", "2001:db8::1", true),
+            ("tcp://[2001:db8::1]:7037", "2001:db8::1", true),
+            ("tcp://[2001:db8::1]:7037", "2001:db8::2", false),
+            ("ws://localhost:7037/ws", "127.0.0.1", true),
+            ("ws://localhost:7037/ws", "::ffff:127.0.0.1", true),
+            ("ws://localhost:7037/ws", "192.0.2.1", false),
+            ("ws://elsewhere:7037/ws", "127.0.0.1", false),
+        ] {
+            assert_eq!(takes(dialled, local), meant, "{dialled} at {local}");
+        }
+        assert!(Audience::Any.takes("whatever", None));
+    }
+}

@@ -161,7 +161,8 @@ fn how_many_fit(bytes: usize, sizes: impl Iterator<Item = usize>) -> (usize, usi
     (count, used)
 }
 
-#[cfg(all(test, feature = "json"))]
+#[cfg(test)]
+#[cfg(feature = "json")]
 mod tests {
     use super::*;
     use crate::{

@@ -170,3 +170,30 @@ fn a_clock_that_is_absurd_breaks_nothing() {
         );
     }
 }
+
+#[test]
+fn a_page_around_a_time_is_half_of_what_was_said_before_it() {
+    let mut w = World::new();
+    let (boss, _, room) = group(&mut w);
+    let mut then = w.now.wall;
+    for n in 1..=20 {
+        w.pass(Duration::from_secs(1));
+        if n == 11 {
+            then = w.now.wall;
+        }
+        w.send(boss, room, 100 + n, &n.to_string()).unwrap();
+    }
+    for (limit, texts) in [(10, 6..=15), (4, 9..=12), (1, 11..=11)] {
+        let around = Op::History(client::History {
+            room,
+            from: client::HistoryFrom::Around(then),
+            limit,
+        });
+        let Ok(Answer::History(page)) = w.request(boss, 0, around) else {
+            panic!("a page");
+        };
+        let said: Vec<String> = page.records.iter().filter_map(text).collect();
+        let expected: Vec<String> = texts.map(|n| n.to_string()).collect();
+        assert_eq!(said, expected, "{limit}");
+    }
+}

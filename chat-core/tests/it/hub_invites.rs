@@ -253,3 +253,19 @@ fn a_room_that_could_not_be_entered_is_owed() {
     let lobby = w.join(bob, RoomRef::Lobby);
     assert!(lobby.is_ok());
 }
+
+#[test]
+fn an_order_is_done_where_another_hub_has_made_the_invitation() {
+    let (mut here, mut other) = two_hubs();
+    let first = makes(&mut here, 1, NewInvite::default());
+    std::mem::swap(&mut here.log, &mut other.log);
+    // Nothing was heard of it there.
+    let ids: Vec<_> = kept(&mut other, 1).iter().map(|one| one.id).collect();
+    assert_eq!(ids, [first.id()]);
+    std::mem::swap(&mut here.log, &mut other.log);
+    let second = makes(&mut here, 2, NewInvite::default());
+    std::mem::swap(&mut here.log, &mut other.log);
+    let revoked = other.order(2, Order::Revoke(second.id()));
+    assert_eq!(revoked, Some(Ok(OrderDone::Revoked)));
+    assert_eq!(kept(&mut other, 3).len(), 1);
+}

@@ -919,3 +919,31 @@ fn a_hub_that_is_not_the_heir_gives_the_name_of_a_client_that_ended_at_once() {
     };
     w.greet(conn, again).expect("the name is free");
 }
+
+/// The read for one that was behind shows it to all.
+#[test]
+fn a_lost_tail_is_found_by_what_is_read_for_a_member_that_was_behind() {
+    let mut w = World::with(|config| {
+        config.limits.outbox_bytes = config.limits.page_bytes;
+        config.limits.send_rate.burst = 1_000;
+    });
+    let (ada, bob) = (w.in_lobby("ada"), w.in_lobby("bob"));
+    w.read(ada, false);
+    let text = "x".repeat(10_000);
+    for txn in 2..50 {
+        w.send(bob, RoomId::LOBBY, txn, &text).unwrap();
+    }
+    let place = w.hub.place_of(LOBBY).unwrap();
+    w.lose(LOBBY, 3);
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    w.read(ada, true);
+    let entered = w.take(bob, |message| match message {
+        ServerMessage::Entered(entered) => Some(entered.view.place),
+        _ => None,
+    });
+    let left = Place {
+        epoch: place.epoch + 1,
+        seq: place.seq - 3,
+    };
+    assert_eq!(entered, Some(left));
+}

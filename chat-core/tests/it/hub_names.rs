@@ -3,7 +3,7 @@
 use crate::harness::*;
 use chat_core::{
     hub::{Identity, Input},
-    id::ConnId,
+    id::{ConnId, RoomId},
     nick::Reserved,
     roles::Role,
     wire::{
@@ -245,5 +245,67 @@ fn what_is_drawn_beside_a_name_hides_nothing() {
             label: text.to_owned(),
         };
         assert_eq!(w.refusal(ada, 1, Op::Nick(label)), ErrorCode::LabelInvalid);
+    }
+}
+
+/// A member came in at another hub, and nothing was heard of that here: whoever is meant by its
+/// name is looked for before it is said that there is nobody.
+#[test]
+fn a_member_that_another_hub_has_named_is_found_for_each_order() {
+    let target = || client::Peer::Nick("bob".to_owned());
+    let ops: [fn(RoomId, client::Peer) -> Op; 6] = [
+        |room, target| {
+            Op::Role(client::SetRole {
+                room,
+                target,
+                role: Role::Moderator,
+            })
+        },
+        |room, target| {
+            Op::Kick(client::Remove {
+                room,
+                target,
+                reason: String::new(),
+            })
+        },
+        |room, target| {
+            Op::Ban(client::Remove {
+                room,
+                target,
+                reason: String::new(),
+            })
+        },
+        |room, target| Op::Unban(client::OnPeer { room, target }),
+        |room, target| {
+            Op::Mute(client::Mute {
+                room,
+                target,
+                seconds: None,
+            })
+        },
+        |room, target| Op::Unmute(client::OnPeer { room, target }),
+    ];
+    for op in ops {
+        let (mut here, mut other) = two_hubs();
+        let ada = here.welcome("ada");
+        let room = here.create(ada, 1, None).unwrap().room;
+        here.pass(SECOND);
+        std::mem::swap(&mut here.log, &mut other.log);
+        other.news(chat_core::id::Partition::Directory(0), 0);
+        let bob = other.welcome("bob");
+        other.join(bob, client::RoomRef::Id(room)).unwrap();
+        std::mem::swap(&mut here.log, &mut other.log);
+        let op = op(room, target());
+        if matches!(op, Op::Unban(_)) {
+            let ban = client::Remove {
+                room,
+                target: Peer::Member(member("bob")),
+                reason: String::new(),
+            };
+            here.request(ada, 3, Op::Ban(ban)).unwrap();
+        }
+        let answer = here.request(ada, 2, op.clone());
+        let code = answer.err().map(|failure| failure.code);
+        assert_ne!(code, Some(ErrorCode::UnknownMember), "{op:?}");
     }
 }

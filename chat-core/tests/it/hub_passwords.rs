@@ -492,6 +492,23 @@ fn malformed_passwords_are_refused() {
         earlier,
     });
     assert_eq!(w.refusal(ada, 2, change), ErrorCode::BadRequest);
+    // So many earlier keys, each with a name of its own, and no more.
+    for (count, refused) in [(17_u8, true), (16, false)] {
+        let (password, _) = half.register(&mut w, ada, Some(view.room), "y", &keys(2));
+        let key = |n| WrappedKey {
+            id: KeyId([100 + n; 16]),
+            ..password.key.clone()
+        };
+        let earlier = (0..count).map(key).collect();
+        let change = Op::Password(client::SetPassword {
+            room: view.room,
+            expected: KeyId([77; 16]),
+            password: password.clone(),
+            earlier,
+        });
+        let code = w.refusal(ada, 2, change);
+        assert_eq!(code == ErrorCode::BadRequest, refused, "{count}: {code:?}");
+    }
     // Keys are told apart by their names: a new one takes nobody else's, and no two are the same.
     for (n, double) in [(1, false), (3, true)] {
         let (password, mut earlier) = half.register(&mut w, ada, Some(view.room), "z", &keys(n));
@@ -535,4 +552,22 @@ fn malformed_passwords_are_refused() {
         ),
         ErrorCode::NotProtected
     );
+}
+
+#[test]
+fn a_registration_serves_one_request_and_its_repeats() {
+    let mut half = Half::new(9);
+    let (mut w, ada, view) = protected(&mut half, "old");
+    let (password, earlier) = half.register(&mut w, ada, Some(view.room), "new", &keys(2));
+    let change = Op::Password(client::SetPassword {
+        room: view.room,
+        expected: KeyId([1; 16]),
+        password,
+        earlier,
+    });
+    let first = w.request(ada, 2, change.clone()).expect("an owner may");
+    assert_eq!(w.request(ada, 2, change.clone()), Ok(first));
+    let told = |event: &chat_core::hub::Event| matches!(event, chat_core::hub::Event::Changed { kind, .. } if *kind == "password");
+    assert!(w.events.iter().any(told), "and the operator");
+    assert_eq!(w.refusal(ada, 3, change), ErrorCode::BadRequest);
 }

@@ -502,3 +502,46 @@ fn who_is_forgotten_can_be_banned_by_id() {
     let server = whom(Peer::Member(MemberId::SERVER));
     assert_eq!(w.refusal(boss, 93, server), ErrorCode::UnknownMember);
 }
+
+#[test]
+fn the_operator_hears_of_each_change_of_a_room() {
+    let (mut w, room) = group(&[("ada", Role::Member), ("bob", Role::Member)]);
+    let (boss, ada) = (conn(&w, "boss"), conn(&w, "ada"));
+    w.events.clear();
+    let on = |who: &str| Peer::Member(member(who));
+    for (txn, (deed, who)) in (1_000..).zip([
+        (Deed::Topic, "ada"),
+        (Deed::Make(Role::Moderator), "ada"),
+        (Deed::Mute, "bob"),
+        (Deed::Unmute, "bob"),
+        (Deed::Kick, "bob"),
+        (Deed::Ban, "bob"),
+        (Deed::Unban, "bob"),
+    ]) {
+        w.request(boss, txn, op(room, deed, on(who))).unwrap();
+    }
+    let seq = w.send(ada, room, 1, "words").unwrap();
+    let target = chat_core::id::MessageId {
+        member: member("ada"),
+        session: chat_core::id::SessionId(1),
+        txn: 1,
+    };
+    let redact = client::Redact { room, target, seq };
+    w.request(ada, 2, Op::Redact(redact)).unwrap();
+    w.request(ada, 3, Op::Leave(InRoom { room })).unwrap();
+    let told = w.events.iter().filter_map(|event| match event {
+        Event::Changed { kind, .. } => Some(*kind),
+        Event::Left { how, .. } => Some(*how),
+        Event::Message { .. } => Some("message"),
+        _ => None,
+    });
+    let told: Vec<&str> = told.collect();
+    let expected = [
+        "topic", "role", "muted", "unmuted", "kicked", "banned", "unbanned", "message", "redacted",
+        "left",
+    ];
+    assert_eq!(
+        told, expected,
+        "a member that was put out is banned in silence"
+    );
+}

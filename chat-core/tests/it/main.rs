@@ -22,6 +22,7 @@ mod hub_roles;
 mod hub_sessions;
 mod hub_snapshots;
 mod hub_storage;
+mod hub_stats;
 mod hub_strangers;
 mod hub_unspoken;
 mod names;

@@ -679,3 +679,55 @@ fn elsewhere(work: &Work) -> WorkDone {
     let work = Work::from_bytes(&work.to_bytes()).expect("the bytes of work");
     WorkDone::from_bytes(&work.run().to_bytes()).expect("the bytes of work that is done")
 }
+
+/// An application expects the same server the next time.
+#[test]
+fn a_client_knows_its_server_by_the_key_and_goes_on_with_an_outbox_only_at_its_beginning() {
+    let mut together = Together::new(&["Adina"]);
+    let key = config().secret.key().public();
+    assert_eq!(together.sides[0].client.server(), Some(key));
+    together
+        .done(0, join(RoomRef::Lobby, None, None))
+        .expect("it is open");
+    let (now, kept) = (together.world.now, together.sides[0].client.outbox());
+    let fresh = || Client::new(ClientConfig::new("Bela", credentials("Bela"), [7; 32]));
+    let mut out = ClientOutputs::new();
+    assert!(out.is_empty());
+    let mut client = fresh();
+    assert_eq!(client.server(), None);
+    assert_eq!(client.restore_outbox(now, &kept), Some(Vec::new()));
+    // It has begun, or has something to do.
+    client.start(now, &mut out);
+    assert!(!out.is_empty());
+    assert_eq!(client.restore_outbox(now, &kept), None);
+    let mut client = fresh();
+    client.command(now, say(RoomId::LOBBY, "first"), &mut out);
+    assert_eq!(client.restore_outbox(now, &kept), None);
+}
+
+#[test]
+fn a_session_hears_the_name_that_another_one_of_its_member_has_chosen() {
+    let mut together = Together::new(&["Adina", "Adina"]);
+    let nick = Command::Nick {
+        nick: "Bela".to_owned(),
+        label: String::new(),
+    };
+    together.done(0, nick).expect("it is free");
+    let heard = together.sides[1]
+        .events
+        .iter()
+        .find_map(|event| match event {
+            ClientEvent::Named(named) => Some(named.nick.clone()),
+            _ => None,
+        });
+    assert_eq!(heard.as_deref(), Some("Bela"));
+    assert_eq!(together.sides[1].client.me().nick, "Bela");
+}
+
+#[test]
+fn a_key_of_a_room_is_not_printed() {
+    let shift = RoomKey::Caesar(3);
+    assert_eq!(format!("{shift:?}"), "Caesar(…)");
+    let key = RoomKey::Static(chat_core::cipher::Key([7; 32]));
+    assert_eq!(format!("{key:?}"), "Static(…)");
+}

@@ -14,7 +14,8 @@ mod lifecycle;
 mod log_calls;
 mod machine;
 mod outputs;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 mod timers;
 

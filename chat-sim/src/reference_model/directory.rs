@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, RoomId, Seq},
+    id::{InviteId, MemberId, RoomId, Seq},
     nick::NameKey,
     wire::Record,
 };
 
-use super::entry::{About, Change, Claimed, Entry, Named, Projected};
+use super::entry::{About, Change, Claimed, Entry, Invited, Named, Projected};
 use crate::journal::Book;
 
 /// The directory.
@@ -24,6 +24,8 @@ pub(crate) struct Directory {
     pub(crate) groups: BTreeMap<u32, RoomId>,
     names: BTreeSet<String>,
     listed: BTreeMap<RoomId, Listed>,
+    /// Invitations that were made and not revoked.
+    invites: BTreeMap<InviteId, Invite>,
     /// Names that were given up since this was looked at last.
     pub(crate) released: Vec<MemberId>,
     /// Its log has lost its end before this life of it began.
@@ -62,6 +64,22 @@ pub(crate) struct Person {
     pub(crate) keeps: bool,
     /// The member is being forgotten.
     ending: bool,
+}
+
+/// An invitation that is in force, or was.
+#[derive(Debug)]
+struct Invite {
+    uses: u32,
+    used: u32,
+    /// By the wall clock.
+    ends: u64,
+}
+
+impl Invite {
+    /// At that time by the wall clock.
+    fn lets_in(&self, time: u64) -> bool {
+        self.used < self.uses && time < self.ends
+    }
 }
 
 impl Listed {
@@ -113,6 +131,17 @@ impl Directory {
         self.people.get(&member)
     }
 
+    /// Whether an invitation was made, and not revoked.
+    pub(crate) fn has_invite(&self, id: InviteId) -> bool {
+        self.invites.contains_key(&id)
+    }
+
+    /// Whether a newcomer comes in by an invitation at that time, by the wall clock.
+    pub(crate) fn lets_in(&self, id: InviteId, time: u64) -> bool {
+        let invite = self.invites.get(&id);
+        invite.is_some_and(|invite| invite.lets_in(time))
+    }
+
     fn holds_nick(&self, member: MemberId) -> bool {
         self.people.get(&member).is_some_and(|person| person.holds)
     }
@@ -142,7 +171,10 @@ impl Directory {
             format!("directory: {seq} where {} is next", self.length)
         });
         match entry.change {
-            Change::Named(named) => self.name(seq, named, book),
+            Change::Named(named) => {
+                self.let_in(&named, entry.time, book);
+                self.name(seq, named, book);
+            }
             Change::Freed(members) => {
                 for member in members {
                     let holds = self.holds_nick(member);
@@ -173,6 +205,51 @@ impl Directory {
                 });
                 self.people.remove(&member);
             }
+            Change::Invited(Invited { id, uses, ends }) => {
+                let invite = Invite {
+                    uses,
+                    used: 0,
+                    ends,
+                };
+                let new = self.invites.insert(id, invite).is_none();
+                book.check("an invitation is made once", new, || {
+                    format!("{id:?} at {seq}")
+                });
+            }
+            Change::Revoked(id) => {
+                let there = self.invites.remove(&id).is_some();
+                book.saw("an invitation revoked");
+                book.check("only what there is is revoked", there, || {
+                    format!("{id:?} at {seq}")
+                });
+            }
+        }
+    }
+
+    /// A newcomer to a closed house comes in by an invitation, which is used once more by that.
+    fn let_in(&mut self, named: &Named, time: u64, book: &mut Book) {
+        let member = named.member;
+        let known = self.people.contains_key(&member);
+        let Some(id) = named.invite else {
+            book.check("nobody comes in uninvited", known || !book.closed, || {
+                format!("{member}")
+            });
+            return;
+        };
+        book.check("an invitation is used by a newcomer", !known, || {
+            format!("{member}")
+        });
+        let invite = self.invites.get_mut(&id);
+        let lets_in = invite.as_ref().is_some_and(|invite| invite.lets_in(time));
+        book.check("an invitation that is over lets nobody in", lets_in, || {
+            format!("{member} at {time}: {invite:?}")
+        });
+        if let Some(invite) = invite {
+            invite.used += 1;
+            book.saw("a newcomer by an invitation");
+            if invite.used == invite.uses {
+                book.saw("an invitation used up");
+            }
         }
     }
 
@@ -183,6 +260,7 @@ impl Directory {
             label,
             key,
             keep,
+            invite: _,
         } = named;
         self.free(member);
         let before = [

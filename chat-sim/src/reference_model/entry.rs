@@ -2,7 +2,7 @@
 //! and of every list what stands there. What a later program appends to a body is passed over.
 
 use chat_core::{
-    id::{MemberId, RoomId, Seq},
+    id::{InviteId, MemberId, RoomId, Seq},
     nick::NameKey,
 };
 
@@ -10,6 +10,8 @@ use chat_core::{
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(super) seq: Seq,
+    /// By the wall clock of the hub that wrote it.
+    pub(super) time: u64,
     pub(super) change: Change,
 }
 
@@ -21,6 +23,8 @@ pub(super) enum Change {
     Projected(Projected),
     Ending(MemberId),
     Forgotten(MemberId),
+    Invited(Invited),
+    Revoked(InviteId),
 }
 
 #[derive(Debug)]
@@ -30,6 +34,15 @@ pub(super) struct Named {
     pub(super) label: String,
     pub(super) key: NameKey,
     pub(super) keep: bool,
+    /// The invitation by which a newcomer comes in.
+    pub(super) invite: Option<InviteId>,
+}
+
+#[derive(Debug)]
+pub(super) struct Invited {
+    pub(super) id: InviteId,
+    pub(super) uses: u32,
+    pub(super) ends: u64,
 }
 
 #[derive(Debug)]
@@ -68,7 +81,7 @@ impl Entry {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut bytes = Reader(bytes);
         let seq = bytes.number()?;
-        let _time = bytes.number()?;
+        let time = bytes.number()?;
         let kind = bytes.number()?;
         let mut body = bytes.body()?;
         let change = match kind {
@@ -78,15 +91,22 @@ impl Entry {
                 label: body.text()?,
                 key: body.key()?,
                 keep: body.flag()?,
+                invite: body.option(Reader::invite)?,
             }),
             2 => Change::Freed(body.list(Reader::member)?),
             3 => Change::Claimed(body.claimed()?),
             4 => Change::Projected(body.projected()?),
             5 => Change::Ending(body.member()?),
             6 => Change::Forgotten(body.member()?),
+            7 => Change::Invited(Invited {
+                id: body.invite()?,
+                uses: u32::try_from(body.number()?).ok()?,
+                ends: body.number()?,
+            }),
+            8 => Change::Revoked(body.invite()?),
             _ => return None,
         };
-        Some(Self { seq, change })
+        Some(Self { seq, time, change })
     }
 }
 
@@ -140,6 +160,10 @@ impl<'a> Reader<'a> {
 
     fn member(&mut self) -> Option<MemberId> {
         self.sixteen().map(MemberId)
+    }
+
+    fn invite(&mut self) -> Option<InviteId> {
+        self.sixteen().map(InviteId)
     }
 
     fn room(&mut self) -> Option<RoomId> {

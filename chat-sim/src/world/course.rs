@@ -23,6 +23,7 @@ impl World {
             }
             Course::Calm if !self.turn.calm => self.becalm(),
             Course::Calm => {}
+            Course::InviteAll => self.invite_all(),
             Course::Whole => self.check_whole(),
             Course::AllGone => self.all_gone(),
             Course::Free => {
@@ -60,6 +61,8 @@ impl World {
                 self.hubs.set_clock(hub_of(hub), by_ms);
             }
             What::Full { ms } => self.links.is_full(self.turn.now + u64::from(ms) * MS),
+            What::Invite { hub, uses, ms } => self.invite(hub_of(hub), uses, ms),
+            What::Revoke { hub, pick } => self.revoke(hub_of(hub), pick),
             What::KillAt { .. }
             | What::FullDisk { .. }
             | What::BadDisk { .. }
@@ -324,6 +327,7 @@ impl World {
         for after in [100 * MS, 2 * SECOND, 20 * SECOND] {
             self.turn.soon(after, Happening::Log(LogDue::NewsForAll));
         }
+        self.invite_all();
         self.whole_by = self.turn.now + 2 * WHOLE_WITHIN;
         let whole = Happening::Course(Course::Whole);
         self.turn.soon(WHOLE_WITHIN, whole);

@@ -2,7 +2,8 @@
 //! the machine that it happens to; what a hub or a client asks for is handed to who does it.
 //!
 //! `hubs`: processes, clocks, words among hubs. `links`: connections. `log_port`: the log and the
-//! way to it. `people`: clients and their users. `names`: who is gone, and may be called so yet.
+//! way to it. `people`: clients and their users. `names`: who is gone, and may be called so yet. `operator`: orders to
+//! hubs.
 
 mod census;
 mod connections;
@@ -12,6 +13,7 @@ mod hubs;
 mod links;
 mod log_port;
 mod names;
+mod operator;
 mod people;
 mod routes;
 
@@ -21,7 +23,9 @@ use chat_core::id::RoomId;
 
 pub use self::log_port::Flaw;
 pub(crate) use self::log_port::{Command, Scissors};
-use self::{hubs::Hubs, links::Links, log_port::LogPort, names::Names, people::People};
+use self::{
+    hubs::Hubs, links::Links, log_port::LogPort, names::Names, operator::Operator, people::People,
+};
 use crate::{
     happening::{Course, Happening},
     plan::{Plan, What},
@@ -46,6 +50,7 @@ pub(crate) struct World {
     log: LogPort,
     people: People,
     names: Names,
+    operator: Operator,
     steps: u64,
     /// Until when it may go on that somebody's time is over just when that is looked at.
     whole_by: u64,
@@ -72,6 +77,7 @@ impl World {
             links: Links::new(hubs.len(), people.len()),
             log: LogPort::new(&turn),
             names: Names::default(),
+            operator: Operator::default(),
             hubs,
             people,
             turn,

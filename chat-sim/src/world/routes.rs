@@ -249,7 +249,7 @@ impl World {
             | Output::Follow { .. }
             | Output::Forget { .. } => self.log.asked(&mut self.turn, hub, output),
             Output::Word(bytes) => self.hubs.spread_word(&mut self.turn, hub, &bytes),
-            Output::Ordered { .. } => debug_assert!(false, "there is no operator"),
+            Output::Ordered { token, outcome } => self.ordered(token, outcome),
             Output::Event(event) => self.hubs.tells(&mut self.turn, hub, &event),
         }
     }

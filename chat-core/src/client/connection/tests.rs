@@ -428,3 +428,33 @@ fn a_server_that_does_not_answer_open_is_given_up() {
         ));
     }
 }
+
+#[test]
+fn a_connection_that_comes_while_it_is_called_off_is_ended() {
+    let mut line = Line::new();
+    assert_eq!(line.connection.start(), [Effect::Connect]);
+    assert_eq!(line.connection.close(line.now), [Effect::Disconnect]);
+    let late = line
+        .connection
+        .connected(line.now, Framing::Message, Form::Postcard);
+    assert_eq!(late, [Effect::Disconnect]);
+    // The driver says nothing that was not asked for.
+    let mut line = Line::up();
+    let again = line
+        .connection
+        .connected(line.now, Framing::Message, Form::Postcard);
+    assert_eq!(again, []);
+}
+
+#[test]
+fn what_is_not_connected_is_not_disconnected_when_it_is_given_up() {
+    let ended = || Effect::Ended(Ended::Asked);
+    assert_eq!(Line::new().connection.abort(), [ended()]);
+    let mut line = Line::up();
+    line.disconnected();
+    assert!(line.connection.deadline().is_some(), "it waits");
+    assert_eq!(line.connection.abort(), [ended()]);
+    assert_eq!(line.connection.abort(), []);
+    let connected = Line::up().connection.abort();
+    assert_eq!(connected, [Effect::Disconnect, ended()]);
+}

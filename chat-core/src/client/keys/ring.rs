@@ -273,3 +273,40 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_key_does_again_only_where_the_room_was_open_in_between() {
+        let (old, new) = (KeyId([1; 16]), KeyId([2; 16]));
+        let mut ring = Ring::default();
+        for id in [old, new] {
+            ring.add(id, Key([3; 32]));
+            ring.in_force(id);
+        }
+        ring.in_force(old);
+        assert!(ring.is_rolled_back(old) && !ring.is_rolled_back(new));
+        ring.forget_order();
+        assert!(!ring.is_rolled_back(old));
+    }
+
+    #[test]
+    fn a_full_ring_is_read_as_it_was_written_and_one_with_more_is_none() {
+        let mut ring = Ring::default();
+        ring.shift = Some(-3);
+        for n in 0..KEPT as u8 {
+            ring.add(KeyId([n; 16]), Key([n; 32]));
+        }
+        let bytes = ring.to_bytes();
+        let read = Ring::from_bytes(&bytes).expect("it was written so");
+        assert_eq!((read.len(), read.to_bytes()), (KEPT, bytes.clone()));
+        let mut more = bytes.to_vec();
+        more.extend([7; ENTRY]);
+        assert!(Ring::from_bytes(&more).is_none());
+        for spoiled in [&bytes[..bytes.len() - 1], &bytes[1..], &[][..]] {
+            assert!(Ring::from_bytes(spoiled).is_none());
+        }
+    }
+}

@@ -299,6 +299,41 @@ fn a_conversation_that_begins_again_invites_whoever_has_left() {
 }
 
 #[test]
+fn a_member_that_is_put_out_is_another_one_unless_it_is_oneself() {
+    let removal = |target| crate::wire::record::Removal {
+        target,
+        nick: String::new(),
+        reason: String::new(),
+    };
+    let bodies: [fn(crate::wire::record::Removal) -> RecordBody; 2] =
+        [RecordBody::Kicked, RecordBody::Banned];
+    for body in bodies {
+        let is_removed = |target| {
+            let mut rooms = inside(view(ROOM, 1, 10));
+            let effects = records(&mut rooms, 1, vec![record(11, PEER, body(removal(target)))]);
+            let removed = |effect: &Effect| matches!(effect, Effect::Removed { .. });
+            (effects.iter().any(removed), rooms.contains(ROOM))
+        };
+        assert_eq!(is_removed(ME), (true, false));
+        assert_eq!(is_removed(PEER), (false, true));
+    }
+}
+
+#[test]
+fn a_conversation_that_the_other_begins_again_is_no_invitation_of_it() {
+    let mut rooms = Rooms::default();
+    rooms.enter(ME, &private(Standing::Invited, Some(Standing::Member)));
+    let reopened = record(11, PEER, RecordBody::Reopened(Reopened {}));
+    assert_eq!(invitations(&records(&mut rooms, 1, vec![reopened])), []);
+    // This member is invited as before.
+    let joined = record(12, ME, RecordBody::Joined(Joined {}));
+    assert_eq!(
+        invitations(&records(&mut rooms, 1, vec![joined])),
+        [(ME, Invitation::Accepted)]
+    );
+}
+
+#[test]
 fn a_room_of_which_nothing_is_said_is_told_once_and_holds_up_nothing_else() {
     let mut rooms = inside(view(ROOM, 1, 10));
     rooms.welcome(NOW, &[OTHER_ROOM]);

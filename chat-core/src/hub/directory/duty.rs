@@ -71,7 +71,11 @@ mod tests {
         for n in 0..60 {
             let subject = [n; 16];
             let owner = hubs.iter().position(|hub| hub.is_mine(&subject));
-            counts[owner.expect("one has it")] += 1;
+            let owner = owner.expect("one has it");
+            counts[owner] += 1;
+            // Each program takes it to be the one of the highest hash.
+            let highest = nodes.iter().max_by_key(|node| weight(**node, &subject));
+            assert_eq!(highest, Some(&hubs[owner].me()));
             let owners = hubs.iter().filter(|hub| hub.is_mine(&subject));
             assert_eq!(owners.count(), 1);
             let mut ranks = hubs.each_ref().map(|hub| hub.before_me(&subject));

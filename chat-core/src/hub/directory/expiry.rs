@@ -220,3 +220,24 @@ impl Registry {
         last.filter(|_| looked == count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_through_all_is_spared_until_the_first_time_that_is_up_before_the_next_one() {
+        let now = Wall(1_000);
+        let mut expiry = Expiry::default();
+        assert!(!expiry.is_far(now), "nobody has looked yet");
+        expiry.begin_look();
+        assert!(expiry.is_far(now));
+        let next = now + HORIZON;
+        expiry.look_at(next + Duration::from_millis(1));
+        assert!(expiry.is_far(now));
+        expiry.look_at(next);
+        assert!(!expiry.is_far(now));
+        expiry.look_at(next + Duration::from_secs(60));
+        assert!(!expiry.is_far(now), "the first counts");
+    }
+}

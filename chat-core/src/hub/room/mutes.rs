@@ -48,3 +48,43 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::{id::MemberId, time::Wall};
+
+    const ADA: MemberId = MemberId([1; 16]);
+
+    fn of_a_minute(now: Monotonic) -> Mutes {
+        let (at, seconds) = (Wall(0), Some(60));
+        let mut mutes = Mutes::default();
+        mutes.begin(ADA, Mute { at, seconds }, now);
+        mutes
+    }
+
+    fn room(n: usize) -> RoomId {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&n.to_le_bytes());
+        RoomId(id)
+    }
+
+    #[test]
+    fn mutes_of_rooms_that_are_put_away_are_kept_until_they_are_over() {
+        let mut away = PutAway::default();
+        let (now, minute) = (Monotonic(7), Duration::from_secs(60));
+        away.keep(now, room(0), Mutes::default());
+        assert_eq!(away.0.len(), 0, "there is nothing to keep");
+        for n in 0..KEPT + 1 {
+            away.keep(now, room(n), of_a_minute(now));
+        }
+        assert_eq!(away.0.len(), KEPT);
+        let half = now + minute / 2;
+        assert_eq!(away.take(room(3)).left(ADA, half), Some(minute / 2));
+        assert_eq!(away.take(room(3)).left(ADA, half), None);
+        away.keep(now + minute, room(1), of_a_minute(now + minute));
+        assert_eq!(away.0.len(), 1, "the others are over");
+    }
+}

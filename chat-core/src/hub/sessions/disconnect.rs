@@ -233,7 +233,7 @@ impl Sessions {
 }
 
 /// How often what was done slowly enough is forgotten.
-const RATES_EVERY: Duration = Duration::from_secs(60);
+pub(super) const RATES_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether a client may confirm the end first.
 fn is_polite(reason: CloseReason) -> bool {
@@ -268,5 +268,37 @@ fn words(reason: CloseReason) -> &'static str {
         CloseReason::Resync => "the server lost its place; connect again",
         CloseReason::TlsRequired => "this server is reached over TLS from here",
         _ => "the connection ends",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_reason_has_words_of_its_own() {
+        let reasons = [
+            CloseReason::Stopped,
+            CloseReason::Restarting,
+            CloseReason::Full,
+            CloseReason::TooManyConnections,
+            CloseReason::Version,
+            CloseReason::Protocol,
+            CloseReason::FrameTooLarge,
+            CloseReason::HandshakeTimeout,
+            CloseReason::Idle,
+            CloseReason::Slow,
+            CloseReason::Flood,
+            CloseReason::TooManyAttempts,
+            CloseReason::Replaced,
+            CloseReason::Bye,
+            CloseReason::Resync,
+            CloseReason::TlsRequired,
+        ];
+        let all: BTreeSet<&str> = reasons.into_iter().map(words).collect();
+        assert_eq!(all.len(), reasons.len(), "{all:?}");
+        assert!(!all.contains("the connection ends") && !all.contains(""));
     }
 }

@@ -157,3 +157,50 @@ pub(crate) fn listed_change(room: &Room, record: &Record) -> ListedChange {
         _ => ListedChange::None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        state::testing::{ADA, BOB, World},
+        time::Wall,
+        wire::record::{Closed, Joined, Removal, Topic},
+    };
+
+    #[test]
+    fn each_record_changes_its_part_of_the_listing() {
+        let world = World::group(&[ADA, BOB]);
+        let of = |body| {
+            let record = Record {
+                member: ADA,
+                ..Record::by_server(9, Wall(0), body)
+            };
+            listed_change(&world.room, &record)
+        };
+        let removal = || Removal {
+            target: BOB,
+            nick: String::new(),
+            reason: String::new(),
+        };
+        let topic = String::new();
+        let reason = String::new();
+        for (body, changed) in [
+            (
+                RecordBody::Joined(Joined {}),
+                ListedChange::Members(vec![ADA]),
+            ),
+            (
+                RecordBody::Kicked(removal()),
+                ListedChange::Members(vec![BOB]),
+            ),
+            (
+                RecordBody::Banned(removal()),
+                ListedChange::Members(vec![BOB]),
+            ),
+            (RecordBody::Topic(Topic { topic }), ListedChange::About),
+            (RecordBody::Closed(Closed { reason }), ListedChange::All),
+        ] {
+            assert_eq!(of(body), changed);
+        }
+    }
+}

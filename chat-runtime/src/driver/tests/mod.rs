@@ -6,6 +6,7 @@
 mod closing;
 mod outboxes;
 mod reading;
+mod slices;
 
 use std::{
     collections::VecDeque,
@@ -57,6 +58,8 @@ enum Told {
     Overfull(ConnId),
     Disconnected(ConnId),
     Committed(Partition),
+    /// The machine's timer was due.
+    Timeout,
     Other,
 }
 
@@ -82,15 +85,28 @@ impl From<&Input<'_>> for Told {
 #[derive(Default)]
 struct Script {
     told: Vec<Told>,
+    /// Of each of these words, when its turn began.
+    turns: Vec<Monotonic>,
     /// Said when the test asks for it.
     sayings: VecDeque<Vec<Output>>,
     /// Said when this is heard, once each.
     answers: Vec<(Told, Vec<Output>)>,
     /// By whose bytes the test asks; not written down.
     prompter: Option<ConnId>,
-    /// The time that the machine takes for what it receives, and has taken.
+    /// How often the machine's timer is due.
+    timeouts: usize,
+    /// The time that the machine takes for each word, and has taken.
     takes: Duration,
     taken: Duration,
+}
+
+impl Script {
+    /// Writes a word down, which takes its time.
+    fn hear(&mut self, now: Now, told: Told) {
+        self.told.push(told);
+        self.turns.push(now.monotonic);
+        self.taken += self.takes;
+    }
 }
 
 /// A clock that goes on while the machine works.
@@ -111,7 +127,7 @@ struct Scripted {
 }
 
 impl Machine for Scripted {
-    fn handle_input(&mut self, _: Now, input: Input<'_>) {
+    fn handle_input(&mut self, now: Now, input: Input<'_>) {
         assert!(self.out.is_empty(), "all that was said before is done");
         let mut script = self.script.lock().unwrap();
         let told = Told::from(&input);
@@ -122,11 +138,7 @@ impl Machine for Scripted {
                 self.out.extend(said);
             }
             _ => {
-                if matches!(told, Told::Received(..)) {
-                    let takes = script.takes;
-                    script.taken += takes;
-                }
-                script.told.push(told);
+                script.hear(now, told);
                 if let Some(at) = script.answers.iter().position(|(to, _)| *to == told) {
                     self.out.extend(script.answers.remove(at).1);
                 }
@@ -134,10 +146,15 @@ impl Machine for Scripted {
         }
     }
 
-    fn handle_timeout(&mut self, _: Now) {}
+    fn handle_timeout(&mut self, now: Now) {
+        let mut script = self.script.lock().unwrap();
+        script.timeouts -= 1;
+        script.hear(now, Told::Timeout);
+    }
 
     fn poll_timeout(&self) -> Option<Monotonic> {
-        None
+        let due = self.script.lock().unwrap().timeouts > 0;
+        due.then_some(Monotonic(0))
     }
 
     fn next_output(&mut self) -> Option<Output> {
@@ -242,7 +259,19 @@ impl Rig {
 
     /// The words that the machine was told since this was asked last.
     fn told(&self) -> Vec<Told> {
-        std::mem::take(&mut self.script().told)
+        let mut script = self.script();
+        script.turns.clear();
+        std::mem::take(&mut script.told)
+    }
+
+    /// The same, by the turns in which it was told.
+    fn told_in_turns(&self) -> Vec<Vec<Told>> {
+        let turns = std::mem::take(&mut self.script().turns);
+        let mut words = self.told().into_iter();
+        let in_turns = turns.chunk_by(|one, next| one == next);
+        in_turns
+            .map(|turn| words.by_ref().take(turn.len()).collect())
+            .collect()
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {

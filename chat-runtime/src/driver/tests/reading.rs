@@ -132,7 +132,7 @@ async fn the_outcome_of_an_append_to_a_room_waits_until_all_that_came_is_read() 
 
 /// Connections of one network that flood the machine, which takes a millisecond for each of their
 /// messages.
-async fn flood(rig: &Rig, connections: usize) -> Vec<(ConnId, Far)> {
+pub(super) async fn flood(rig: &Rig, connections: usize) -> Vec<(ConnId, Far)> {
     let (mut transport, connector) = memory::listener();
     let connector = connector.seen_as([192, 0, 2, 1].into());
     let mut all = Vec::new();

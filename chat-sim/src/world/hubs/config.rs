@@ -54,6 +54,7 @@ pub(super) fn config(
     if shape.held {
         config.names = NamePolicy::Held;
     }
+    config.invite_only = shape.closed;
     if !shape.lobby {
         config.lobby = None;
     }

@@ -122,6 +122,7 @@ impl People {
         client: usize,
         bytes: &[u8],
     ) -> Option<ClientMessage> {
+        let invite = self.invitation(turn, client);
         let peer = &mut self.peers[client];
         let raw = peer.raw.as_mut()?;
         let opening = raw.opening.as_mut()?;
@@ -146,7 +147,7 @@ impl People {
             audience: format!("tcp://{HOST}"),
             channel: opening.channel.map(Fixed),
             entries: Vec::new(),
-            invite: None,
+            invite,
         };
         let hello = keys.hello(&opening.open, &challenge, entrance);
         turn.book

@@ -16,6 +16,7 @@ use chat_core::{
     },
     hub::Framing,
     id::{MemberId, RoomId},
+    invite::InviteSecret,
     keys::PublicKey,
     wire::{CloseReason, Form},
 };
@@ -51,6 +52,8 @@ pub(crate) struct People {
     texts: HashMap<String, (MemberId, Option<RoomId>)>,
     /// Texts that were refused, and so must never be heard.
     refused: HashSet<String>,
+    /// Invitations, as the operator has handed them out.
+    invites: Vec<InviteSecret>,
 }
 
 /// A person with a program.
@@ -194,7 +197,31 @@ impl People {
             passwords: BTreeMap::new(),
             texts: HashMap::new(),
             refused: HashSet::new(),
+            invites: Vec::new(),
         }
+    }
+
+    /// The operator hands out an invitation.
+    pub(crate) fn is_handed_out(&mut self, invite: InviteSecret) {
+        self.invites.push(invite);
+    }
+
+    /// The invitation that a person shows: most often one of the newest.
+    fn invitation(&mut self, turn: &Turn, client: usize) -> Option<InviteSecret> {
+        let among = self.invites.len();
+        if among == 0 {
+            return None;
+        }
+        let rng = &mut self.peers[client].rng;
+        let newest = if turn.calm {
+            1
+        } else if rng.chance(700) {
+            3.min(among)
+        } else {
+            among
+        };
+        let back = rng.between(1, newest as u64) as usize;
+        Some(self.invites[among - back].clone())
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -52,7 +52,8 @@ impl People {
             guest,
         } = program;
         (peer.kept, peer.json, peer.messages) = (kept, json, messages);
-        peer.guest = guest;
+        // There are no guests in a closed house.
+        peer.guest = guest && !turn.shape.closed;
         self.start(turn, client)
     }
 
@@ -73,11 +74,13 @@ impl People {
             }
             self.peers[client].credentials = keys;
         }
+        let invite = self.invitation(turn, client);
         let peer = &mut self.peers[client];
         let credentials = peer.identify();
         let seed = peer.rng.bytes32();
         let mut config = ClientConfig::new(peer.nick.clone(), credentials, seed);
         config.stretch = Stretch::cheap();
+        config.invite = invite;
         (peer.pinned, peer.slow) = (peer.rng.chance(300), false);
         config.pin = peer.pinned.then(|| self.server.fingerprint());
         if peer.rng.chance(100) {

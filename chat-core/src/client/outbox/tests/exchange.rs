@@ -144,3 +144,49 @@ fn a_room_that_was_joined_by_mistake_is_left_before_all_else() {
     assert!(!desk.outbox.is_undoing(ROOM));
     assert_eq!(desk.post().len(), 2, "{number:?} goes too");
 }
+
+/// A change of the password, as it was proposed.
+fn proposed(desk: &mut Desk) -> (Ticket, Vec<Request>) {
+    let ticket = desk.command(Command::SetPassword {
+        room: ROOM,
+        password: Password::new("new"),
+    });
+    let registers = desk.post();
+    let job = desk.outbox.unanswered.remove(&registers[0].id);
+    desk.outbox.work(job.expect("it was asked"));
+    desk.outbox.worked(ticket, None);
+    (ticket, desk.post())
+}
+
+#[test]
+fn a_change_in_doubt_of_which_the_server_knows_nothing_begins_anew_a_few_times() {
+    let mut desk = Desk::new();
+    let (ticket, _) = proposed(&mut desk);
+    for _ in 0..3 {
+        desk.lose_connection();
+        let again = desk.post();
+        // The registration died with the connection, so that the change was not done.
+        desk.refuse(&again[0], ErrorCode::BadRequest);
+        assert_eq!(core::mem::take(&mut desk.wanted), [Effect::Restart(ticket)]);
+        let registers = desk.post();
+        assert!(matches!(registers[0].op, Op::Register(_)));
+        let job = desk.outbox.unanswered.remove(&registers[0].id);
+        desk.outbox.work(job.expect("it was asked"));
+        desk.outbox.worked(ticket, None);
+        assert!(matches!(desk.post()[0].op, Op::Password(_)));
+    }
+    desk.lose_connection();
+    let again = desk.post();
+    desk.refuse(&again[0], ErrorCode::BadRequest);
+    assert_eq!(desk.ended().len(), 1, "that is enough");
+}
+
+#[test]
+fn a_change_that_the_server_takes_for_no_request_was_not_done() {
+    let mut desk = Desk::new();
+    let (ticket, proposals) = proposed(&mut desk);
+    desk.refuse(&proposals[0], ErrorCode::BadRequest);
+    assert!(!desk.wanted.contains(&Effect::Restart(ticket)));
+    let ended = desk.ended();
+    assert!(matches!(&ended[..], [(one, Err(CommandError::Refused(_)))] if *one == ticket));
+}

@@ -104,3 +104,21 @@ fn no_more_requests_are_unanswered_than_the_server_takes() {
     desk.answer(&sent[0]);
     assert_eq!(desk.post().len(), 1);
 }
+
+#[test]
+fn requests_that_cost_little_are_not_held_back_with_those_that_cost_much() {
+    let limits = Limits::default();
+    let many = limits.costly_rate.burst as u8 + 5;
+    assert!(u32::from(many) < limits.request_rate.burst);
+    let room = |n| RoomId([n; 16]);
+    let mut desk = Desk::new();
+    (0..many).for_each(|n| {
+        desk.command(topic(room(n)));
+    });
+    assert_eq!(desk.post().len(), usize::from(many));
+    let mut desk = Desk::new();
+    (0..many).for_each(|_| {
+        desk.command(Command::Create(crate::client::command::Create::default()));
+    });
+    assert!(desk.post().len() < usize::from(many));
+}

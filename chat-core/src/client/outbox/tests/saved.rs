@@ -107,3 +107,70 @@ fn what_was_in_doubt_when_the_program_ended_follows_the_same_rules() {
         assert_eq!(next.ended(), vec![(Ticket(1), UNKNOWN); 1 - again]);
     }
 }
+
+#[test]
+fn each_change_is_saved_as_it_was_given() {
+    let (member, target) = (MemberId([3; 16]), Peer::Nick("Bela".to_owned()));
+    let message = MessageId {
+        member,
+        session: SessionId(4),
+        txn: 5,
+    };
+    let changes = [
+        Command::Leave { room: ROOM },
+        Command::Direct { to: target.clone() },
+        Command::Topic {
+            room: ROOM,
+            topic: "tea".to_owned(),
+        },
+        Command::Role {
+            room: ROOM,
+            target: target.clone(),
+            role: crate::roles::Role::Moderator,
+        },
+        Command::Kick {
+            room: ROOM,
+            target: target.clone(),
+            reason: "noise".to_owned(),
+        },
+        Command::Ban {
+            room: ROOM,
+            target: target.clone(),
+            reason: "noise".to_owned(),
+        },
+        Command::Unban {
+            room: ROOM,
+            target: target.clone(),
+        },
+        Command::Mute {
+            room: ROOM,
+            target: target.clone(),
+            seconds: Some(60),
+        },
+        Command::Unmute { room: ROOM, target },
+        Command::Block {
+            room: ROOM,
+            blocked: true,
+        },
+        Command::Redact {
+            room: ROOM,
+            target: message,
+            seq: 6,
+        },
+    ];
+    for change in changes {
+        let mut desk = Desk::new();
+        // What `hello` says, and what may hold a password.
+        desk.command(Command::Nick {
+            nick: "Ada".to_owned(),
+            label: String::new(),
+        });
+        desk.command(join(None));
+        desk.command(change.clone());
+        let bytes = desk.outbox.to_bytes(SessionId(99));
+        let restored = Restored::from_bytes(&bytes).expect("an outbox");
+        let mut next = Desk::new();
+        let commands = next.outbox.restore(next.now, restored, || Ticket(1));
+        assert_eq!(commands, [(Ticket(1), change)]);
+    }
+}

@@ -35,6 +35,21 @@ fn who_is_forgotten_is_taken_out_of_each_room_first() {
 }
 
 #[test]
+fn a_member_whose_time_is_up_while_the_log_cannot_write_waits_once() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.departs(0, 1, Departure::Bye);
+    world.pass(Duration::from_secs(3_500));
+    world.full = true;
+    world.pass(Duration::from_secs(3_600));
+    let queued = world.sites[0].registry.pipe().queued();
+    assert_eq!(queued, 1, "it is tried again, and not asked for again");
+    world.full = false;
+    world.pass(Duration::from_secs(120));
+    assert!(!world.sites[0].registry.state().knows(member(1)));
+}
+
+#[test]
 fn who_comes_back_is_not_forgotten() {
     let mut world = World::new(1);
     world.hello(0, 1, "Ada");

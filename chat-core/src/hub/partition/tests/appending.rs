@@ -42,6 +42,20 @@ fn two_proposals_that_are_a_byte_too_much_together_go_one_after_the_other() {
 }
 
 #[test]
+fn a_proposal_as_large_as_an_append_has_one_of_its_own() {
+    let mut world = World::live(true);
+    world.bench.config.log.append_bytes = 4;
+    world.pipe.propose(3);
+    world.pipe.propose(4);
+    assert_eq!(world.append().1, 3);
+    let head = Place { epoch: 1, seq: 3 };
+    world.pipe.committed(head, &mut Vec::new());
+    let (outputs, too_large, _) = world.advance();
+    assert_eq!(too_large, None);
+    assert!(matches!(&outputs[..], [Output::Append { entries, .. }] if entries.len() == 4));
+}
+
+#[test]
 fn a_mismatch_is_read_unless_news_have_told_why() {
     let mut world = World::live(false);
     world.pipe.propose(1);
@@ -135,4 +149,15 @@ fn a_log_in_trouble_is_asked_again_later_each_time() {
         assert_eq!(timers.pop(at), Some(timer));
         world.pipe.retried();
     }
+    // One that writes again is in no trouble.
+    world.pipe.propose(1);
+    world.append();
+    let head = Place { epoch: 1, seq: 1 };
+    world.pipe.committed(head, &mut Vec::new());
+    world.pipe.propose(1);
+    world.append();
+    let why = AppendRefused::Unavailable;
+    world.pipe.refused(&mut world.bench.turn(), why);
+    let at = world.bench.now.monotonic + Duration::from_secs(1);
+    assert_eq!(world.bench.common.timers.next(), Some(at));
 }

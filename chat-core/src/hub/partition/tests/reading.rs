@@ -55,6 +55,36 @@ fn what_is_read_is_at_least_what_was_heard_of() {
 }
 
 #[test]
+fn a_page_without_what_comes_next_is_gone_on_from_or_shows_what_was_trimmed() {
+    let nothing = |oldest, head| Page {
+        oldest,
+        records: Vec::new(),
+        ..page(2, head)
+    };
+    for (oldest, head, paged) in [
+        // The next records are there, and were not given.
+        (1, 5, Paged::Onward),
+        (3, 5, Paged::Onward),
+        // They are not.
+        (4, 5, Paged::Lost { epoch: false }),
+        // Nothing follows that could be missed.
+        (4, 2, Paged::Onward),
+    ] {
+        let mut world = World::new(false);
+        assert_eq!(world.read(page(0, 2)), Paged::Live);
+        world.pipe.look_again();
+        let (token, _) = world.asked();
+        assert_eq!(
+            world.answer(token, nothing(oldest, head)),
+            paged,
+            "{oldest}"
+        );
+        let is_current = !world.pipe.is_behind();
+        assert_eq!(is_current, head == 2, "{oldest}");
+    }
+}
+
+#[test]
 fn a_log_that_never_fits_together_is_not_read_without_a_pause() {
     let mut world = World::new(false);
     // The first records are neither there nor trimmed for a snapshot.

@@ -37,6 +37,24 @@ fn a_place_that_is_ahead_of_this_hub_is_looked_for_before_it_is_given_up() {
 }
 
 #[test]
+fn a_member_is_told_why_a_room_is_not_its_own() {
+    let mut scene = Scene::new(false);
+    scene.ask(2, 1, join());
+    let ban = Op::Ban(client::Remove {
+        room: ROOM,
+        target: client::Peer::Member(member(2)),
+        reason: String::new(),
+    });
+    scene.ask(1, 2, ban);
+    scene.story();
+    for (who, told) in [(2, "removed banned"), (3, "removed not_member")] {
+        let owed = attach(who, None);
+        scene.does(|rooms, turn, people| rooms.attach(turn, people, ROOM, owed));
+        assert_eq!(scene.story(), [told]);
+    }
+}
+
+#[test]
 fn a_lost_tail_begins_anew_with_what_is_left() {
     let mut scene = Scene::new(false);
     scene.ask(2, 1, join());
@@ -92,6 +110,22 @@ fn changes_of_presence_are_told_together() {
         panic!("{:?}", scene.effects);
     };
     assert_eq!((changes.here.len(), changes.gone.len()), (1, 1));
+}
+
+#[test]
+fn changes_of_presence_that_cancel_out_are_not_told() {
+    let mut scene = Scene::new(false);
+    scene.folk.here = BTreeSet::from([member(1), member(2)]);
+    scene.ask(2, 1, join());
+    scene.does(|rooms, turn, _| rooms.heard(turn, ROOM, true));
+    scene.does(|rooms, turn, people| rooms.due(turn, people, ROOM, RoomTimer::Presence));
+    scene.effects.clear();
+    for here in [&[1][..], &[1, 2]] {
+        scene.folk.here = here.iter().map(|n| member(*n)).collect();
+        scene.does(|rooms, turn, people| rooms.see(turn, people, member(2), &[ROOM]));
+    }
+    scene.does(|rooms, turn, people| rooms.due(turn, people, ROOM, RoomTimer::Presence));
+    assert!(scene.effects.is_empty(), "{:?}", scene.effects);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Requests: their order, their room in the outbox, and how many are done in one call.
 
-use super::*;
+use super::{
+    super::{connection::Answers, disconnect::RATES_EVERY},
+    *,
+};
 
 #[test]
 fn pages_are_made_one_by_one_and_nothing_overtakes_a_full_outbox() {
@@ -170,6 +173,52 @@ fn a_call_goes_on_with_64_requests_of_a_connection() {
     let mut turn = scene.bench.turn();
     scene.sessions.turn_due(&mut turn, CONN);
     assert_eq!(scene.asked().len(), 6);
+}
+
+#[test]
+fn what_a_member_did_is_forgotten_when_it_makes_no_difference() {
+    let mut scene = Scene::new();
+    scene.ask(&[leave()]);
+    let looks = |scene: &mut Scene| {
+        let later = scene.bench.now.monotonic + RATES_EVERY;
+        while scene.bench.common.timers.pop(later).is_some() {}
+        let before = scene.bench.common.timers.len();
+        let mut turn = scene.bench.turn();
+        scene.sessions.rates_due(&mut turn);
+        scene.bench.common.timers.len() - before
+    };
+    // Its buckets are not full yet: there is another look.
+    assert_eq!((looks(&mut scene), scene.sessions.rates.len()), (1, 1));
+    scene.bench.now.monotonic = scene.bench.now.monotonic + core::time::Duration::from_secs(3_600);
+    assert_eq!((looks(&mut scene), scene.sessions.rates.len()), (0, 0));
+}
+
+#[test]
+fn answers_count_until_half_of_an_outbox_is_given() {
+    let limits = Limits {
+        outbox_bytes: 100,
+        ..Limits::default()
+    };
+    let mut answers = Answers::Free { spent: 0 };
+    assert!(!answers.spend(30, &limits) && !answers.spend(20, &limits));
+    assert!(answers.spend(1, &limits), "room is asked for");
+    assert!(!answers.spend(1_000, &limits), "once");
+    // What a page takes counts when it is answered.
+    let mut answers = Answers::Page { spent: 10 };
+    assert!(!answers.spend(1_000, &limits));
+    assert!(matches!(answers, Answers::Page { spent: 1_010 }));
+}
+
+#[test]
+fn one_request_behind_the_last_of_a_call_has_its_turn() {
+    let mut scene = Scene::new();
+    scene.bench.config.limits.request_rate.burst = 1_000;
+    let now = scene.bench.now.monotonic;
+    let leaves: Vec<Op> = (0..65).map(|_| leave()).collect();
+    assert_eq!(scene.ask(&leaves).len(), 64);
+    let timers = &mut scene.bench.common.timers;
+    assert_eq!(timers.take_turns(now, 9), [CONN]);
+    assert_eq!(timers.take_turns(now, 9), []);
 }
 
 #[test]

@@ -220,3 +220,16 @@ fn what_another_program_adds_is_read_and_left_alone() {
     assert_eq!(log.directory, before);
     assert!(Directory::decode(b"\x01").is_err());
 }
+
+#[test]
+fn two_groups_of_one_batch_have_names_that_do_not_look_alike() {
+    // Letters of another script are drawn alike.
+    for other in ["tea", "t\u{435}a", "te\u{430}"] {
+        let mut log = Log::new();
+        let both = [claim(ADA, 1, Some("tea")), claim(BOB, 1, Some(other))];
+        let judged = log.ask_all(&both);
+        assert!(matches!(judged[0], Verdict::Accept(_)));
+        assert_eq!(judged[1], Verdict::Wait, "{other}");
+        assert_eq!(log.refused(&both[1]), ErrorCode::NameTaken, "{other}");
+    }
+}

@@ -147,6 +147,25 @@ fn the_uses_of_one_batch_count_too() {
 }
 
 #[test]
+fn an_invitation_is_judged_when_those_before_it_are_there() {
+    let mut log = Log::new();
+    log.limits.invites = 1;
+    let two = [1, 2].map(|n| invite(InviteId([n; 16]), 1, log.wall + DAY, None));
+    let [first, second] = &log.ask_all(&two)[..] else {
+        panic!("two verdicts");
+    };
+    assert!(matches!(first, Verdict::Accept(_)));
+    assert_eq!(second, &Verdict::Wait);
+    assert_eq!(log.refused(&two[1]), ErrorCode::TooManyInvitations);
+    // The group may get its number in the same batch.
+    let mut log = Log::new();
+    log.done(&named(ADA, "ada"));
+    let ends = log.wall + DAY;
+    let to_it = invite(ID, 1, ends, Some(InviteRoom::Number(0)));
+    assert_eq!(log.ask_all(&[claim(ADA, 1, None), to_it])[1], Verdict::Wait);
+}
+
+#[test]
 fn in_an_open_house_an_invitation_that_is_over_is_none() {
     let mut log = Log::new();
     log.done(&for_a_day(&log, 1));

@@ -1,14 +1,18 @@
 //! Snapshots of the directory, and how large it is.
 
+use core::time::Duration;
+
 use proptest::prelude::*;
 
-use super::{Ask, Directory, Log, claim, labelled, projected, room_of};
+use super::{Ask, Directory, Door, Log, claim, labelled, nick, projected, room_of};
 use crate::{
-    id::RoomId,
+    id::{InviteId, RoomId},
+    invite::InviteRoom,
     state::{
         Fold,
         directory::{
             entry::{ListedAbout, Projected},
+            judge::AskInvite,
             members::Known,
             names::MemberName,
             rooms::Listed,
@@ -27,6 +31,10 @@ enum Step {
     Project(u8, Vec<u8>, Vec<u8>, bool),
     End(u8),
     Forget(u8),
+    Invite(u8, bool),
+    Revoke(u8),
+    /// By an invitation.
+    Come(u8, u8, u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -39,7 +47,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..6_u8, members.clone(), members, proptest::bool::weighted(0.1))
             .prop_map(|(r, e, l, c)| Step::Project(r, e, l, c)),
         2 => who.clone().prop_map(Step::End),
-        2 => who.prop_map(Step::Forget),
+        2 => who.clone().prop_map(Step::Forget),
+        1 => (0..3_u8, any::<bool>()).prop_map(|(i, r)| Step::Invite(i, r)),
+        1 => (0..3_u8).prop_map(Step::Revoke),
+        2 => (who, 0..8_u8, 0..3_u8).prop_map(|(w, n, i)| Step::Come(w, n, i)),
     ]
 }
 
@@ -82,6 +93,24 @@ fn play(log: &mut Log, rooms: &mut Vec<RoomId>, txn: u64, step: Step) {
         }
         Step::End(who) => Ask::End(member(who)),
         Step::Forget(who) => Ask::Forget(member(who)),
+        Step::Invite(id, to_a_room) => Ask::Invite(Box::new(AskInvite {
+            id: InviteId([id; 16]),
+            uses: 2,
+            ends: log.wall + Duration::from_millis(20),
+            room: to_a_room.then_some(InviteRoom::Number(0)),
+        })),
+        Step::Revoke(id) => Ask::Revoke(InviteId([id; 16])),
+        Step::Come(who, name, id) => Ask::Name {
+            member: member(who),
+            name: nick(NICKS[usize::from(name)]),
+            label: String::new(),
+            keep: true,
+            anew: false,
+            door: Door {
+                closed: true,
+                shown: Some(InviteId([id; 16])),
+            },
+        },
     };
     log.ask(&ask);
 }
@@ -140,4 +169,41 @@ fn what_is_kept_of_each_is_small() {
     assert_eq!(size_of::<MemberName>(), 24);
     assert!(size_of::<Known>() <= 48, "{}", size_of::<Known>());
     assert!(size_of::<Listed>() <= 96, "{}", size_of::<Listed>());
+}
+
+/// The larger the directory is, the more happens before it is written anew.
+#[test]
+fn the_directory_weighs_what_is_kept_of_it() {
+    let mut log = Log::new();
+    let weight = |log: &Log| log.directory.weight();
+    assert_eq!(weight(&log), 0);
+    let ada = member(1);
+    log.done(&labelled(ada, "ada", ""));
+    assert_eq!(weight(&log), 2);
+    log.done(&claim(ada, 1, None));
+    assert_eq!(weight(&log), 3);
+    for n in 1..=2 {
+        log.done(&Ask::Invite(Box::new(AskInvite {
+            id: InviteId([n; 16]),
+            uses: 2,
+            ends: log.wall + Duration::from_secs(60),
+            room: Some(InviteRoom::Number(0)),
+        })));
+        assert_eq!(weight(&log), 3 + u64::from(n));
+    }
+    // A newcomer, and the room that it is to be in.
+    for (n, name) in [(1, "bob"), (2, "cy")] {
+        log.done(&Ask::Name {
+            member: member(1 + n),
+            name: nick(name),
+            label: String::new(),
+            keep: true,
+            anew: false,
+            door: Door {
+                closed: true,
+                shown: Some(InviteId([1; 16])),
+            },
+        });
+        assert_eq!(weight(&log), 5 + 3 * u64::from(n));
+    }
 }

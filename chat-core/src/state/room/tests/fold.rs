@@ -450,3 +450,63 @@ proptest! {
         prop_assert_eq!(whole(&read), whole(&world.room));
     }
 }
+
+/// The larger a room is, the more is said before it is written anew.
+#[test]
+fn a_room_weighs_what_is_kept_of_it() {
+    let mut world = World::group(&[ADA, BOB]);
+    world.done(&asked(ADA, 100), &said("a"));
+    let mut weight = world.room.weight();
+    assert!(weight >= 2 + 8);
+    let mut more = |world: &World| {
+        let before = core::mem::replace(&mut weight, world.room.weight());
+        weight - before
+    };
+    let reason = String::new;
+    for (n, target) in [(101, CY), (102, member(9))] {
+        let ban = Ask::Ban {
+            target: peer(target),
+            reason: reason(),
+        };
+        world.done(&asked(ADA, n), &ban);
+        assert_eq!(more(&world), 1);
+    }
+    let mute = Ask::Mute {
+        target: peer(BOB),
+        seconds: Some(60),
+    };
+    world.done(&asked(ADA, 103), &mute);
+    assert_eq!(more(&world), 1);
+    world.done(&asked(member(8), 1), &JOIN);
+    assert_eq!(more(&world), 1);
+    // The results of what it says are kept, too.
+    world.done(&asked(member(8), 2), &said("a"));
+    assert_eq!(more(&world), 8);
+}
+
+#[test]
+fn of_too_many_mutes_the_first_to_end_goes() {
+    let mut world = World::group(&[ADA]);
+    let most = crate::state::room::MUTES;
+    let whom = |n: usize| {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&(n as u64 + 1).to_be_bytes());
+        crate::id::MemberId(id)
+    };
+    let mut mute = |n: usize| {
+        let muted = crate::wire::record::Muted {
+            target: whom(n),
+            nick: String::new(),
+            seconds: Some(if n == 7 { 10 } else { 1_000 }),
+        };
+        let record = Record::by_server(100 + n as u64, Wall(0), RecordBody::Muted(muted));
+        world.room.apply(&record, &record.to_bytes());
+        let is_muted = world.room.mutes().any(|(member, _)| member == whom(7));
+        (world.room.mutes().count(), is_muted)
+    };
+    for n in 0..most - 1 {
+        mute(n);
+    }
+    assert_eq!(mute(most - 1), (most, true));
+    assert_eq!(mute(most), (most, false));
+}
