@@ -11,3 +11,4 @@ mod properties;
 mod safety;
 mod secrets;
 mod signed;
+mod vectors;
