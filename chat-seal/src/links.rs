@@ -145,8 +145,46 @@ impl<T> Links<T> {
         }
     }
 
-    /// The hash that an item of this number has here.
-    pub(crate) fn hash_of(&self, counter: u64) -> Option<[u8; 32]> {
-        self.head_at(counter).map(|head| head.hash)
+    /// Compares items that are shown with these: `hashes` of those from number `start` on.
+    ///
+    /// # Errors
+    /// An item is missing between.
+    pub(crate) fn compare(
+        &self,
+        start: u64,
+        hashes: impl IntoIterator<Item = [u8; 32]>,
+    ) -> Result<Compared, WrongStart> {
+        let own = self.head().counter;
+        if start == 0 || start > own + 1 {
+            return Err(WrongStart);
+        }
+        let mut last = start - 1;
+        for hash in hashes {
+            last += 1;
+            if self.head_at(last).map(|head| head.hash) != Some(hash) {
+                let known = usize::try_from(last - start).map_err(|_| WrongStart)?;
+                return Ok(Compared::Differs { from: last, known });
+            }
+        }
+        Ok(if last == own {
+            Compared::Same
+        } else {
+            Compared::Behind
+        })
     }
+}
+
+/// Shown items begin behind the end of a list, or before its first item.
+#[derive(Debug)]
+pub(crate) struct WrongStart;
+
+/// Shown items beside those of a list.
+#[derive(Debug)]
+pub(crate) enum Compared {
+    /// All of them are known, to the last one.
+    Same,
+    /// All of them are known, and more.
+    Behind,
+    /// The item of number `from` is another one, or new; so many before it are `known`.
+    Differs { from: u64, known: usize },
 }

@@ -17,8 +17,8 @@ use core::fmt;
 
 use bytes::Bytes;
 use chat_core::{
-    cipher::{Key, Rng},
-    id::MemberId,
+    cipher::Rng,
+    id::{MemberId, Secret},
     keys::{
         PublicKey,
         chain::{Device, Entry},
@@ -247,7 +247,7 @@ struct Handed {
     chain: Vec<Entry>,
     add: Entry,
     pins: Vec<Pin>,
-    account: Option<Fixed<32>>,
+    account: Option<Secret>,
 }
 
 /// All that a device is told when it is linked.
@@ -276,12 +276,11 @@ impl Answer {
         account: Option<&AccountKey>,
     ) -> Result<Self, LinkError> {
         let device = request.open(secret)?;
-        let account = account.map(|key| Key(*key.seed()));
         let handed = Zeroizing::new(write_shape(&Handed {
             chain: chain.entries().to_vec(),
             add: add.clone(),
             pins: pins.to_vec(),
-            account: account.as_ref().map(|seed| Fixed(seed.0)),
+            account: account.map(|key| Secret(*key.seed())),
         }));
         let info = info(secret, request);
         let sealed = hpke::seal(rng, &device.dh, &info, &[], &handed);
@@ -321,7 +320,7 @@ impl Answer {
             _ => return Err(LinkError::OtherDevice),
         }
         chain.append(&complete(handed.add, device))?;
-        let account = handed.account.map(|seed| Key(seed.0));
+        let account = handed.account.as_ref();
         let account = account.map(|seed| AccountKey::from_seed(&seed.0));
         if account
             .as_ref()

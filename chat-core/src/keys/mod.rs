@@ -78,6 +78,9 @@ impl Domain {
 
 /// SHA-256 over `length of the domain (u8) ‖ domain ‖ parts`. Parts of a length that varies are to
 /// say it themselves.
+///
+/// # Panics
+/// The domain has more than 255 bytes.
 pub fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update([u8::try_from(domain.len()).expect("a domain is short")]);

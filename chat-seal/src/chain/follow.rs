@@ -18,6 +18,7 @@ use chat_core::{
 };
 
 use super::{Chain, ChainError, Change, entry_hash};
+use crate::links::Compared;
 
 /// The outcome of following the entries that a server showed.
 #[derive(Debug)]
@@ -68,36 +69,25 @@ impl Chain {
             return Ok(Followed::Same);
         };
         let start = first.read().map_err(|_| ChainError::Malformed)?.counter;
-        if start == 0 || start > self.head().counter + 1 {
-            return Err(ChainError::WrongCounter(start));
-        }
-        let numbered = || (start..).zip(entries);
-        let differs = |(number, entry): &(u64, &Entry)| {
-            self.links.hash_of(*number) != Some(entry_hash(entry))
+        let compared = self.links.compare(start, entries.iter().map(entry_hash));
+        let (from, known) = match compared.map_err(|_| ChainError::WrongCounter(start))? {
+            Compared::Same => return Ok(Followed::Same),
+            Compared::Behind => return Ok(Followed::Behind),
+            Compared::Differs { from, known } => (from, known),
         };
-        let Some((from, _)) = numbered().find(differs) else {
-            let last = start + entries.len() as u64 - 1;
-            let same = last == self.head().counter;
-            return Ok(if same {
-                Followed::Same
-            } else {
-                Followed::Behind
-            });
-        };
-        let known = usize::try_from(from - 1).map_err(|_| ChainError::Malformed)?;
-        let new = numbered().filter(|(number, _)| *number >= from);
-        let new = new.map(|(_, entry)| entry);
+        let mut new = entries[known..].iter();
         if from > self.head().counter {
             let mut longer = self.clone();
-            new.into_iter().try_for_each(|entry| longer.append(entry))?;
+            new.try_for_each(|entry| longer.append(entry))?;
             *self = longer;
             return Ok(Followed::Advanced { from });
         }
         if from == 1 {
             return Err(ChainError::OtherMember);
         }
-        let mut other = Self::verify(&self.entries()[..known])?;
-        new.into_iter().try_for_each(|entry| other.append(entry))?;
+        let common = usize::try_from(from - 1).map_err(|_| ChainError::Malformed)?;
+        let mut other = Self::verify(&self.entries()[..common])?;
+        new.try_for_each(|entry| other.append(entry))?;
         Ok(self.part(other, from))
     }
 

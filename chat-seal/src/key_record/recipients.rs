@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_core::id::{DeviceId, MemberId};
+use chat_core::id::{CredentialId, DeviceId, MemberId};
 
 use super::{KeyRecordBody, Reason, Recipient};
 use crate::chain::Projection;
@@ -21,6 +21,8 @@ pub struct Roll {
     /// Those of them who have come since the place `as_of` of the record, which may leave them
     /// out: they get the key as a gift.
     pub newcomers: BTreeSet<MemberId>,
+    /// The room's password in force.
+    pub password: Option<CredentialId>,
 }
 
 /// Why a key record is not for those for whom it must be.
@@ -39,6 +41,9 @@ pub enum RecipientError {
     /// A member's chain has gone on, or is another one: the record is to be made again.
     #[error("the chain of {0} is another one by now")]
     StaleChain(MemberId),
+    /// The key is not wrapped for the room's password, or for another one.
+    #[error("the key is not wrapped for the room's password")]
+    Password,
     /// A device of a member gets no key.
     #[error("device {1} of {0} gets no key")]
     NoWrap(MemberId, DeviceId),
@@ -49,11 +54,19 @@ pub enum RecipientError {
 
 impl Roll {
     /// Whether a record is for all who were members when it was made and are still, with all of
-    /// their devices, and for nobody else.
+    /// their devices, and for nobody else. Where the room has a password, the record is for it,
+    /// too, and may be for nobody besides: a large room's is.
     ///
     /// # Errors
     /// See [`RecipientError`].
     pub fn judge(&self, record: &KeyRecordBody) -> Result<(), RecipientError> {
+        let password = record.password.map(|wrap| CredentialId(wrap.device.0));
+        if password != self.password {
+            return Err(RecipientError::Password);
+        }
+        if password.is_some() && record.to.is_empty() {
+            return Ok(());
+        }
         let mut named = BTreeSet::new();
         for to in &record.to {
             if !named.insert(to.member) {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use chat_core::{
-    id::{MemberId, RoomOrigin},
+    id::{DeviceId, MemberId, RoomOrigin},
     roles::{Action, Role, may},
     time::Wall,
     wire::{
@@ -26,7 +26,8 @@ use chat_core::{
 pub use self::record::{Created, KeyStep, SignedBody, SignedRecord, Step};
 use crate::{
     chain::{Author, AuthorError, Chain},
-    links::{Head, Links, Relation, Seen},
+    key_record::RoomKey,
+    links::{Compared, Head, Links, Relation, Seen},
 };
 
 /// Bytes of a record's body, at most.
@@ -83,8 +84,8 @@ pub enum ControlError {
     /// The member does not read.
     #[error("{0} is no reader")]
     NoSuchReader(MemberId),
-    /// Nobody is invited to a private conversation.
-    #[error("the conversation is private")]
+    /// A private conversation is of two, and nobody is invited to it.
+    #[error("a private conversation is of two")]
     Private,
     /// The number of a key is not one more than that of the last.
     #[error("the key has the number {0}, which is not the next one")]
@@ -130,6 +131,8 @@ struct Room {
     cipher: CipherKind,
     history: HistoryPolicy,
     readers: BTreeMap<MemberId, Role>,
+    /// Those who have shown that they know the room's key.
+    admitted: BTreeSet<MemberId>,
     /// Taken out by the server since the last key.
     removed: BTreeSet<MemberId>,
     keys: Vec<Arc<Epoch>>,
@@ -166,6 +169,10 @@ impl Control {
         if created.readers.len() >= READERS {
             return Err(ControlError::TooMany);
         }
+        let others = created.readers.iter().filter(|it| **it != body.author);
+        if created.kind == RoomKind::Private && (others.count(), created.readers.len()) != (1, 1) {
+            return Err(ControlError::Private);
+        }
         let readers = created.readers.iter().map(|it| (*it, Role::Member));
         let readers = readers.chain([(body.author, Role::Owner)]);
         let room = Room {
@@ -174,6 +181,7 @@ impl Control {
             cipher: created.cipher,
             history: created.history,
             readers: readers.collect(),
+            admitted: BTreeSet::new(),
             removed: BTreeSet::new(),
             keys: Vec::new(),
         };
@@ -225,21 +233,15 @@ impl Control {
             return Ok(Shown::Same);
         };
         let start = first.read()?.counter;
-        if start == 0 || start > self.head().counter + 1 {
-            return Err(ControlError::WrongCounter(start));
-        }
-        let numbered = || (start..).zip(records);
-        let differs = |(number, record): &(u64, &SignedRecord)| {
-            self.links.hash_of(*number) != Some(record.hash())
-        };
-        let Some((from, other)) = numbered().find(differs) else {
-            let last = start + records.len() as u64 - 1;
-            let same = last == self.head().counter;
-            return Ok(if same { Shown::Same } else { Shown::Behind });
+        let compared = (self.links).compare(start, records.iter().map(SignedRecord::hash));
+        let (from, known) = match compared.map_err(|_| ControlError::WrongCounter(start))? {
+            Compared::Same => return Ok(Shown::Same),
+            Compared::Behind => return Ok(Shown::Behind),
+            Compared::Differs { from, known } => (from, known),
         };
         if from <= self.head().counter {
             // Bytes that nobody signed are no second record, only wrong.
-            let body = other.verified(chains)?;
+            let body = records[known].verified(chains)?;
             if body.origin != self.room.origin {
                 return Err(ControlError::WrongRoom);
             }
@@ -252,17 +254,74 @@ impl Control {
             return Ok(Shown::Fork { from });
         }
         let mut longer = self.clone();
-        let mut new = numbered().filter(|(number, _)| *number >= from);
-        new.try_for_each(|(_, record)| longer.append(record, chains))?;
+        let mut new = records[known..].iter();
+        new.try_for_each(|record| longer.append(record, chains))?;
         *self = longer;
         Ok(Shown::Advanced { from })
     }
 
+    /// Ends a [`Shown::Fork`] for the device that alone signed what the server does not have: the
+    /// device goes over to what the server shows. A server that lost those records has done no more
+    /// than one that withholds them. Gives back whether that is done: no record of another device
+    /// is given up.
+    ///
+    /// # Errors
+    /// See [`ControlError`]; everything is as it was then.
+    pub fn yield_to(
+        &mut self,
+        records: &[SignedRecord],
+        chains: &Chains,
+        own: DeviceId,
+    ) -> Result<bool, ControlError> {
+        let (Some(first), head) = (records.first(), self.head()) else {
+            return Ok(false);
+        };
+        let start = first.read()?.counter;
+        let compared = (self.links).compare(start, records.iter().map(SignedRecord::hash));
+        let (from, known) = match compared.map_err(|_| ControlError::WrongCounter(start))? {
+            Compared::Differs { from, known } if from > 1 && from <= head.counter => (from, known),
+            _ => return Ok(false),
+        };
+        let common = usize::try_from(from - 1).map_err(|_| ControlError::Malformed)?;
+        let (common, given_up) = self.records().split_at(common);
+        let is_own = |record: &SignedRecord| record.read().is_ok_and(|it| it.device == own);
+        if !given_up.iter().all(is_own) {
+            return Ok(false);
+        }
+        let mut other = Self::verify(self.room.origin, common, chains)?;
+        other.room.admitted.clone_from(&self.room.admitted);
+        self.room.removed.iter().for_each(|it| other.remove(*it));
+        let mut new = records[known..].iter();
+        new.try_for_each(|record| other.append(record, chains))?;
+        *self = other;
+        Ok(true)
+    }
+
     /// The server has taken a member out: by leave, kick, ban or expiry.
     pub fn remove(&mut self, member: MemberId) {
+        self.room.admitted.remove(&member);
         if self.room.readers.contains_key(&member) {
             self.room.removed.insert(member);
         }
+    }
+
+    /// A member of a room with a password has come in with a proof that one of its devices knows
+    /// `key` ([`RoomKey::admission`]). Whether it has: to a key that no signed record names, and in
+    /// other rooms, nobody is admitted.
+    pub fn admit(
+        &mut self,
+        member: MemberId,
+        device: DeviceId,
+        proof: &[u8; 32],
+        key: &RoomKey,
+    ) -> bool {
+        let named = self.key_of(key.epoch());
+        let named = named.is_some_and(|step| step.key == key.id());
+        let admitted = named && self.room.is_open_by_secret() && key.admits(member, device, proof);
+        if admitted {
+            self.room.admitted.insert(member);
+        }
+        admitted
     }
 
     /// The room.
@@ -305,7 +364,7 @@ impl Control {
         self.links.missing(shown)
     }
 
-    /// Those who may read, with their roles.
+    /// Those whom signed records let read, with their roles.
     pub fn readers(&self) -> impl Iterator<Item = (MemberId, Role)> {
         let all = self
             .room
@@ -320,7 +379,8 @@ impl Control {
         self.room.may_read(member)
     }
 
-    /// The first of these members that no signed record lets read: somebody wants to read along.
+    /// The first of these members that no signed record lets read, and that was not admitted:
+    /// somebody wants to read along.
     pub fn unsigned_reader(&self, members: impl IntoIterator<Item = MemberId>) -> Option<MemberId> {
         members.into_iter().find(|member| !self.may_read(*member))
     }
@@ -340,9 +400,11 @@ impl Control {
         self.epoch(epoch).map(|epoch| &epoch.step)
     }
 
-    /// Whether a member could read when the key of an epoch came into force.
+    /// Whether a member could read when the key of an epoch came into force. Where a password or a
+    /// key is known to people, so can all of them.
     pub fn could_read(&self, member: MemberId, epoch: u64) -> bool {
-        (self.epoch(epoch)).is_some_and(|epoch| epoch.readers.contains(&member))
+        let epoch = self.epoch(epoch);
+        epoch.is_some_and(|it| self.room.is_open_by_secret() || it.readers.contains(&member))
     }
 
     fn epoch(&self, epoch: u64) -> Option<&Epoch> {
@@ -373,8 +435,17 @@ impl Control {
 }
 
 impl Room {
+    /// Whether a secret that people know opens the room.
+    fn is_open_by_secret(&self) -> bool {
+        matches!(
+            self.cipher,
+            CipherKind::RoomPassword | CipherKind::StaticKey
+        )
+    }
+
     fn may_read(&self, member: MemberId) -> bool {
-        self.readers.contains_key(&member) && !self.removed.contains(&member)
+        let signed = self.readers.contains_key(&member) && !self.removed.contains(&member);
+        signed || self.admitted.contains(&member)
     }
 
     fn take(&mut self, author: MemberId, step: Step) -> Result<(), ControlError> {
@@ -397,6 +468,7 @@ impl Room {
             Step::Key(key) => self.rekey(key),
             Step::Left(successor) => {
                 self.readers.remove(&author);
+                self.admitted.remove(&author);
                 if role != Role::Owner || self.readers.is_empty() {
                     return Ok(());
                 }
@@ -432,6 +504,7 @@ impl Room {
             return Err(ControlError::WrongEpoch(key.epoch));
         }
         for member in &key.without {
+            self.admitted.remove(member);
             self.readers.remove(member);
             self.removed.remove(member);
         }

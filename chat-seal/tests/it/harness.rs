@@ -128,6 +128,7 @@ pub(crate) fn roll<'a>(people: impl IntoIterator<Item = &'a Person>) -> Roll {
     Roll {
         members: all.collect::<BTreeMap<_, _>>(),
         newcomers: BTreeSet::new(),
+        password: None,
     }
 }
 
@@ -173,7 +174,8 @@ pub(crate) fn step(key: &RoomKey, record: &KeyRecord, without: Vec<MemberId>) ->
 pub(crate) fn created(readers: Vec<MemberId>) -> Created {
     Created {
         kind: RoomKind::Group,
-        cipher: CipherKind::RoomPassword,
+        // The number that a cipher `members` is to have.
+        cipher: CipherKind::Other(4),
         history: HistoryPolicy::All,
         readers,
     }

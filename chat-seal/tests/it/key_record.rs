@@ -461,7 +461,7 @@ fn a_password_is_a_device() {
     let public = secret.public();
     let key = room_key(1);
     // Ada has forgotten the password: she needs its public half alone.
-    let rotation = Rotation {
+    let handed = Rotation {
         key: &key,
         before: None,
         history: true,
@@ -470,10 +470,20 @@ fn a_password_is_a_device() {
         to: &[],
         password: Some(public),
     };
-    let record = KeyRecord::seal(&mut rng(2), ada.author(), &rotation).unwrap();
+    let record = KeyRecord::seal(&mut rng(2), ada.author(), &handed).unwrap();
     let verified = record.verify(&ada.chain).unwrap();
     let opened = PasswordKey::open(&export, credential, &public.1, &sealed).unwrap();
     assert_eq!(verified.open(&opened.reader()).unwrap().id(), key.id());
+    // A large room's record is for the password alone; a room without one has none.
+    let mut large = roll([&ada]);
+    assert_eq!(large.judge(verified.body()), Err(RecipientError::Password));
+    large.password = Some(credential);
+    assert_eq!(large.judge(verified.body()), Ok(()));
+    large.password = Some(CredentialId([7; 16]));
+    assert_eq!(large.judge(verified.body()), Err(RecipientError::Password));
+    let (for_devices, _) = rotation(1, ada.author(), &key, None, &[&ada]);
+    let judged = large.judge(&for_devices.read().unwrap());
+    assert_eq!(judged, Err(RecipientError::Password));
     let wrong = PasswordKey::open(&other, credential, &public.1, &sealed);
     assert_eq!(wrong.unwrap_err(), KeyError::Altered);
     let swapped = PasswordKey::open(&export, credential, &ada.recovery.dh(), &sealed);

@@ -5,12 +5,12 @@
 //! had which is away come back as a branch, if others were written meanwhile; the device ends it by
 //! a heal.
 
-use chat_core::keys::chain::Entry;
+use chat_core::{keys::chain::Entry, roles::Role};
 use chat_seal::{
     Chain, Control, Relation,
     chain::{Followed, complete},
     keys::Signer,
-    signed::{Chains, Shown, SignedRecord, Step},
+    signed::{Chains, ControlError, Shown, SignedRecord, Step},
 };
 use proptest::{prelude::*, sample::Index};
 
@@ -235,7 +235,7 @@ fn a_room_that_lost_its_tail_gives_no_alarm() {
     let mut readers = vec![server.clone(); 2];
     for step in [
         Step::Invited(cleo.id()),
-        Step::Role(berl.id(), chat_core::roles::Role::Moderator),
+        Step::Role(berl.id(), Role::Moderator),
         Step::Left(Some(berl.id())),
     ] {
         let record = server.sign(ada.author(), &step, NOW);
@@ -248,13 +248,66 @@ fn a_room_that_lost_its_tail_gives_no_alarm() {
     // All but the first record is gone, and the author has left.
     for reader in &mut readers {
         let shown = reader.follow(lost.records(), &chains).unwrap();
-        assert_ne!(
-            std::mem::discriminant(&shown),
-            std::mem::discriminant(&Shown::Fork { from: 0 })
-        );
+        assert!(!matches!(shown, Shown::Fork { .. }), "{shown:?}");
         let missing = reader.missing(lost.head()).to_vec();
         lost.follow(&missing, &chains).unwrap();
         assert_eq!(lost.head(), server.head());
     }
     assert!(lost.readers().eq(server.readers()));
+}
+
+/// The author of a record was the only one to have it, and another record has its number now.
+#[test]
+fn an_author_gives_way_with_what_nobody_else_had() {
+    let [ada, berl, cleo, dora] = [1, 2, 3, 4].map(Person::new);
+    let chains: Chains = chains([&ada, &berl, &cleo, &dora]);
+    let first = SignedRecord::create(
+        ada.author(),
+        ORIGIN,
+        created(vec![berl.id(), dora.id()]),
+        NOW,
+    );
+    let mut server = Control::verify(ORIGIN, &[first], &chains).unwrap();
+    let role = |role| Step::Role(berl.id(), role);
+    let record = server.sign(ada.author(), &role(Role::Moderator), NOW);
+    server.append(&record, &chains).unwrap();
+    let (mut of_ada, mut of_berl) = (server.clone(), server.clone());
+    let lost = server.sign(ada.author(), &Step::Invited(cleo.id()), NOW);
+    of_ada.append(&lost, &chains).unwrap();
+    let instead = server.sign(berl.author(), &Step::Left(None), NOW);
+    server.append(&instead, &chains).unwrap();
+    let shown = &server.records()[1..];
+    assert_eq!(of_ada.follow(shown, &chains), Ok(Shown::Fork { from: 3 }));
+    let device = ada.devices[0].id();
+    assert_eq!(
+        of_ada
+            .clone()
+            .yield_to(shown, &chains, berl.devices[0].id()),
+        Ok(false)
+    );
+    // A removal that is known stands, and who is out signs nothing in the other branch either.
+    let mut without_berl = of_ada.clone();
+    without_berl.remove(berl.id());
+    let refused = without_berl.yield_to(shown, &chains, device);
+    assert_eq!(refused, Err(ControlError::NoReader(berl.id())));
+    of_ada.remove(dora.id());
+    assert_eq!(of_ada.yield_to(shown, &chains, device), Ok(true));
+    assert_eq!(of_ada.head(), server.head());
+    assert!(
+        ![&berl, &cleo, &dora]
+            .iter()
+            .any(|it| of_ada.may_read(it.id()))
+    );
+    // Where there is no fork, there is nothing to give up.
+    assert_eq!(of_ada.yield_to(shown, &chains, device), Ok(false));
+    assert_eq!(of_berl.yield_to(shown, &chains, device), Ok(false));
+    assert_eq!(of_berl.yield_to(&[], &chains, device), Ok(false));
+    let next = of_ada.sign(ada.author(), &Step::Invited(cleo.id()), NOW);
+    of_ada.append(&next, &chains).unwrap();
+    assert_eq!(of_ada.yield_to(shown, &chains, device), Ok(false));
+    // A record of somebody else stands: the alarm does, too.
+    let mut with_berl = of_berl.clone();
+    with_berl.append(&instead, &chains).unwrap();
+    let branch = of_berl.sign(ada.author(), &Step::Invited(cleo.id()), NOW);
+    assert_eq!(with_berl.yield_to(&[branch], &chains, device), Ok(false));
 }

@@ -4,10 +4,14 @@ use chat_core::{
     id::{MemberId, RoomOrigin},
     keys::{Domain, SigningKey},
     roles::Role,
-    wire::{Fixed, record::RoomKind, write_shape},
+    wire::{
+        Fixed,
+        record::{CipherKind, RoomKind},
+        write_shape,
+    },
 };
 use chat_seal::{
-    Control, Relation,
+    Control, Relation, RoomKey,
     chain::AuthorError,
     signed::{
         Chains, ControlError, Created, KeyStep, READERS, Shown, SignedBody, SignedRecord, Step,
@@ -15,7 +19,7 @@ use chat_seal::{
 };
 
 use crate::harness::{
-    NOW, ORIGIN, Person, chains, created, device, flipped, opaque, other_head, other_key,
+    NOW, ORIGIN, Person, chains, created, device, flipped, opaque, other_head, other_key, room_key,
 };
 
 struct House {
@@ -135,6 +139,69 @@ fn nobody_is_invited_to_a_private_conversation() {
     });
     let step = Step::Invited(house.id(2));
     assert_eq!(house.check(&room, 0, &step), Err(ControlError::Private));
+    // Nor does one begin with more than two, or with oneself.
+    for readers in [vec![], vec![0], vec![1, 2], vec![1, 0], vec![1, 1]] {
+        let readers = readers.into_iter().map(|it| house.id(it)).collect();
+        let begun = Created {
+            kind,
+            ..created(readers)
+        };
+        let first = SignedRecord::create(house.people[0].author(), ORIGIN, begun, NOW);
+        let begun = Control::verify(ORIGIN, &[first], &house.chains);
+        assert_eq!(begun.unwrap_err(), ControlError::Private);
+    }
+}
+
+#[test]
+fn a_password_lets_in_whoever_knows_the_key() {
+    let house = House::new();
+    let cipher = CipherKind::RoomPassword;
+    let mut room = house.begin(Created {
+        cipher,
+        ..created(vec![])
+    });
+    let (cleo, id) = (&house.people[2], house.id(2));
+    let device = cleo.devices[0].id();
+    let (key, other) = (room_key(1), room_key(2));
+    let proof = key.admission(id, device);
+    assert!(
+        !room.admit(id, device, &proof, &key),
+        "no record names the key"
+    );
+    let step = |epoch, key: &RoomKey, without| {
+        Step::Key(KeyStep {
+            epoch,
+            key: key.id(),
+            record: Fixed([1; 32]),
+            without,
+        })
+    };
+    house.take(&mut room, 0, &step(1, &key, vec![]));
+    assert_eq!(room.unsigned_reader([id]), Some(id));
+    assert!(
+        !room.admit(house.id(3), device, &proof, &key),
+        "the proof of another"
+    );
+    let elsewhere = RoomKey::from_bytes(RoomOrigin([1; 16]), 1, key.bytes());
+    let moved = elsewhere.admission(id, device);
+    assert!(
+        !room.admit(id, device, &moved, &elsewhere),
+        "the key of another room"
+    );
+    assert!(room.admit(id, device, &proof, &key));
+    assert_eq!(room.unsigned_reader([id]), None);
+    // As a reader, Cleo may give the room a new key; and is out when the server says so.
+    house.take(&mut room, 2, &step(2, &other, vec![]));
+    assert!(room.could_read(id, 2));
+    let mut kicked = room.clone();
+    kicked.remove(id);
+    assert_eq!(kicked.unsigned_reader([id]), Some(id));
+    house.take(&mut room, 0, &step(3, &room_key(3), vec![id]));
+    assert_eq!(room.unsigned_reader([id]), Some(id));
+    // A room of devices admits nobody by a proof.
+    let mut room = house.room();
+    house.take(&mut room, 0, &step(1, &key, vec![]));
+    assert!(!room.admit(id, device, &proof, &key));
 }
 
 #[test]

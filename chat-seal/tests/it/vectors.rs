@@ -366,7 +366,7 @@ fn messages() {
 /// A room whose signed records name this key, which is its first one.
 fn named(key: &RoomKey, author: Author<'_>) -> Control {
     let created = Created {
-        kind: RoomKind::Private,
+        kind: RoomKind::Group,
         cipher: CipherKind::RoomPassword,
         history: HistoryPolicy::All,
         readers: vec![],
