@@ -1,6 +1,7 @@
 //! The crate from outside.
 
 mod chain;
+mod examples;
 mod fork;
 mod harness;
 mod key_record;
