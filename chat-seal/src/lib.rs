@@ -109,6 +109,9 @@
 //!   [`Relation::Fork`].
 //! - It seals under [`RoomKeys::in_force`] alone, and makes a new key first when
 //!   [`Roll::rotation`](key_record::Roll::rotation) says so.
+//! - That a log has lost its tail is told to [`RoomKeys::lose_after`] and
+//!   [`Replays::lose_after`](message::Replays::lose_after): places change, what was signed does
+//!   not.
 //! - What it shows has been opened by [`message::open`] and noted in
 //!   [`Replays`](message::Replays).
 //!

@@ -118,6 +118,12 @@ impl RoomKeys {
         Ok(())
     }
 
+    /// The log has lost its tail: key records behind this place stand nowhere until they are taken
+    /// in again, and what is said meanwhile is not late. Their keys are kept.
+    pub fn lose_after(&mut self, last: Seq) {
+        self.records.retain(|_, record| record.at <= last);
+    }
+
     /// The key to seal under: the one in force, and never an older one.
     ///
     /// # Errors

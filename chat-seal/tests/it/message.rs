@@ -201,6 +201,34 @@ fn a_message_under_an_old_key_is_refused_where_a_new_one_is_in_force() {
 }
 
 #[test]
+fn a_key_record_that_a_lost_tail_took_makes_no_message_late() {
+    let (ada, berl) = (Person::new(1), Person::new(2));
+    let mut room = Room::new(&[&ada, &berl]);
+    let said = room.say(&berl, 1, "before");
+    room.rotate(&ada, &[&ada, &berl]);
+    // The log ends with its second record; Berl's message is sent again, the same bytes.
+    assert_eq!(room.seq, 3);
+    assert_eq!(
+        room.open(&berl.chain, &said, 4),
+        Err(MessageError::StaleKey)
+    );
+    room.keys.lose_after(2);
+    assert!(room.open(&berl.chain, &said, 4).is_ok());
+    // The key record is handed in behind it, and counts from there on.
+    let verified = room.records[1].verify(&ada.chain).unwrap();
+    let reader = ada.devices[0].reader();
+    room.keys
+        .accept(&verified, &room.control, &reader, 4)
+        .unwrap();
+    assert!(room.open(&berl.chain, &said, 3).is_ok());
+    assert_eq!(
+        room.open(&berl.chain, &said, 5),
+        Err(MessageError::StaleKey)
+    );
+    assert_eq!(room.keys.in_force(&room.control).unwrap().epoch(), 2);
+}
+
+#[test]
 fn a_revoked_device_is_heard_up_to_the_border_and_no_further() {
     let (mut ada, berl) = (Person::new(1), Person::new(2));
     ada.add(device(1));
