@@ -37,7 +37,8 @@ pub enum Followed {
         /// The first entry that is another one now.
         from: u64,
         /// Devices that only the branch which was given up had revoked, and that neither a recovery
-        /// nor a heal has: they count as revoked here; the member's devices say it again.
+        /// nor a heal has: they count as revoked here, and are to be [kept](Chain::bar) beside the
+        /// entries; the member's devices say it again.
         lost: Vec<DeviceId>,
     },
     /// They are of a branch that has been given up: the server lacks the one that took over.
@@ -91,14 +92,20 @@ impl Chain {
         Ok(self.part(other, from))
     }
 
+    /// Counts devices as revoked although no entry says so: those that a branch had revoked which
+    /// has been given up ([`Followed::Switched`]). Said again after a chain is verified anew.
+    pub fn bar(&mut self, lost: &[DeviceId]) {
+        let number = self.head().counter;
+        lost.iter().for_each(|it| self.state.bar(*it, number));
+    }
+
     /// Which of two branches goes on.
     fn part(&mut self, other: Self, from: u64) -> Followed {
         if other.stands_against(self, from) {
-            let lost = self.revoked_since(from).into_iter();
+            let lost = self.revoked_since(1).into_iter();
             let lost: Vec<_> = lost.filter(|it| !other.has_revoked(*it)).collect();
             *self = other;
-            let number = self.head().counter;
-            lost.iter().for_each(|it| self.state.bar(*it, number));
+            self.bar(&lost);
             Followed::Switched { from, lost }
         } else if self.stands_against(&other, from) {
             Followed::GivenUp { from }
@@ -138,15 +145,12 @@ impl Chain {
         known.is_some_and(|it| it.revoked.is_some()) || self.state.barred.contains(&device)
     }
 
-    /// Devices that this branch has revoked from an entry on.
+    /// Devices that this branch has revoked from an entry on, and all that never were its own.
     pub(super) fn revoked_since(&self, from: u64) -> Vec<DeviceId> {
         let all = self.state.devices.iter();
         let revoked = all.filter(|(_, it)| it.revoked.is_some_and(|at| at >= from));
-        let barred = self.since(from).flat_map(|(_, change)| match change {
-            Change::Heal(heal) => heal.revoked,
-            _ => Vec::new(),
-        });
-        let mut all: Vec<_> = revoked.map(|(id, _)| *id).chain(barred).collect();
+        let mut all: Vec<_> = revoked.map(|(id, _)| *id).collect();
+        all.extend(&self.state.barred);
         all.sort();
         all.dedup();
         all

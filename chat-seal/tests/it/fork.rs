@@ -121,8 +121,32 @@ fn a_heal_that_does_not_know_of_a_revocation_does_not_undo_it() {
         panic!("{followed:?}")
     };
     assert_eq!(lost, [a.devices[0].id()]);
-    assert!(healed.has(a.devices[0].id()));
-    assert!(!peer.has(a.devices[0].id()));
+    let laptop = a.devices[0].id();
+    assert!(healed.has(laptop));
+    assert!(!peer.has(laptop));
+    // A client keeps the entries, and beside them what they do not say.
+    let mut kept = Chain::verify(peer.entries()).unwrap();
+    assert!(kept.has(laptop));
+    kept.bar(&lost);
+    assert!(!kept.has(laptop));
+    // The chain goes on, and its last entry is given up once more: by a recovery.
+    let mut person = Person::new(1);
+    person.chain = healed;
+    person.add(device(7));
+    let account = AccountKey::generate(&mut rng(5));
+    let recovery = RecoveryKey::generate(&mut rng(6));
+    let keep = vec![laptop];
+    let recover = (person.chain).recover(&person.recovery, &account, &recovery, keep, NOW);
+    let mut recovered = person.chain.clone();
+    recovered.append(&recover).unwrap();
+    person.add(device(8));
+    kept.follow(person.chain.entries()).unwrap();
+    let followed = kept.follow(recovered.entries()).unwrap();
+    assert!(
+        matches!(followed, Followed::Switched { from: 6, .. }),
+        "{followed:?}"
+    );
+    assert!(recovered.has(laptop) && !kept.has(laptop));
 }
 
 #[test]
