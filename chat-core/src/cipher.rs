@@ -13,11 +13,11 @@ mod sealing;
 
 use rand_core::{CryptoRng, RngCore};
 
-pub(crate) use self::sealing::{KEY_WRAPPED, open_bytes, seal_bytes};
+pub(crate) use self::sealing::KEY_WRAPPED;
 pub use self::{
     caesar::Caesar,
     key::{Key, KeyTextError},
-    sealing::Sealing,
+    sealing::{Sealing, open_bytes, seal_bytes},
 };
 use crate::{
     id::{KeyId, MemberId, MessageId, RoomOrigin, SessionId},

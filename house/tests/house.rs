@@ -12,7 +12,7 @@ use chat_house::{
 };
 
 /// Folders with the sources of crates.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     "benches/src",
     "chat-acme/src",
     "chat-cli/src",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 16] = [
     "chat-keyring/src",
     "chat-log-disk/src",
     "chat-runtime/src",
+    "chat-seal/src",
     "chat-sim/src",
     "chat-terminal/src",
     "chat-transport-tcp/src",

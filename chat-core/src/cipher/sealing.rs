@@ -130,8 +130,8 @@ fn associated(key: KeyId, context: &Context) -> [u8; AAD] {
     aad
 }
 
-/// Nonce ‖ ciphertext ‖ tag, with a random nonce.
-pub(crate) fn seal_bytes(rng: &mut dyn Rng, key: &Key, aad: &[u8], plain: &[u8]) -> Bytes {
+/// XChaCha20-Poly1305 with a random nonce: nonce (24 bytes) ‖ ciphertext ‖ tag (16).
+pub fn seal_bytes(rng: &mut dyn Rng, key: &Key, aad: &[u8], plain: &[u8]) -> Bytes {
     let mut data = vec![0; NONCE];
     rng.fill_bytes(&mut data);
     let nonce = XNonce::clone_from_slice(&data);
@@ -145,11 +145,10 @@ pub(crate) fn seal_bytes(rng: &mut dyn Rng, key: &Key, aad: &[u8], plain: &[u8])
 }
 
 /// Undoes [`seal_bytes`].
-pub(crate) fn open_bytes(
-    key: &Key,
-    aad: &[u8],
-    data: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+///
+/// # Errors
+/// `Malformed`: too short. `Altered`: another key or other associated data, or altered.
+pub fn open_bytes(key: &Key, aad: &[u8], data: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let (nonce, rest) = data.split_at_checked(NONCE).ok_or(OpenError::Malformed)?;
     let length = rest.len().checked_sub(TAG).ok_or(OpenError::Malformed)?;
     let (sealed, tag) = rest.split_at(length);

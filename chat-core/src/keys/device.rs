@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use curve25519_dalek::MontgomeryPoint;
 use hkdf::Hkdf;
 use rand_core::RngCore;
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
-    DhKey, Domain, PublicKey, SigningKey, Transcript,
+    DhSecret, Domain, Recovery, SigningKey, Transcript,
     chain::{Begin, ChainOp, DEVICE_NAME_BYTES, Device, Entry, EntryBody, member_of, verify_first},
 };
 use crate::{
@@ -91,14 +90,14 @@ impl DeviceKeys {
     fn of(secrets: Secrets, name: &str, now: Wall) -> Self {
         let account = SigningKey::from_seed(&secrets.account.0);
         let sign = SigningKey::from_seed(&secrets.device_sign.0);
-        let (recovery, recovery_dh) = secrets.recovery_keys();
+        let recovery = Recovery::from_seed(&secrets.recovery.0);
         let begin = Begin {
             account: account.public(),
-            recovery,
-            recovery_dh,
+            recovery: recovery.sign.public(),
+            recovery_dh: recovery.dh.public(),
             device: Device {
                 sign: sign.public(),
-                dh: dh_public(&secrets.device_dh.0),
+                dh: DhSecret::from_bytes(&secrets.device_dh.0).public(),
                 name: beginning(name, DEVICE_NAME_BYTES).to_owned(),
             },
         };
@@ -198,29 +197,8 @@ impl fmt::Debug for DeviceKeys {
     }
 }
 
-impl Secrets {
-    /// The recovery key, for signatures and for what is wrapped: HKDF-SHA-256 of the seed, no salt.
-    fn recovery_keys(&self) -> (PublicKey, DhKey) {
-        let seeds = Hkdf::<Sha256>::new(None, &self.recovery.0);
-        let expand = |info: &str| {
-            let mut seed = Zeroizing::new([0; 32]);
-            seeds
-                .expand(info.as_bytes(), &mut *seed)
-                .expect("32 bytes are within what HKDF gives");
-            seed
-        };
-        let sign = SigningKey::from_seed(&expand("chat.v1 recovery sign"));
-        (sign.public(), dh_public(&expand("chat.v1 recovery dh")))
-    }
-}
-
 /// As many characters as go into so many bytes.
 fn beginning(text: &str, bytes: usize) -> &str {
     let ends = text.char_indices().map(|(at, one)| at + one.len_utf8());
     &text[..ends.take_while(|end| *end <= bytes).last().unwrap_or(0)]
-}
-
-/// The X25519 public key (RFC 7748) of 32 secret bytes.
-fn dh_public(secret: &[u8; 32]) -> DhKey {
-    DhKey(MontgomeryPoint::mul_base_clamped(*secret).to_bytes())
 }

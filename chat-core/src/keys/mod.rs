@@ -12,6 +12,7 @@
 pub mod chain;
 #[cfg(feature = "client")]
 mod device;
+mod secret;
 #[cfg(all(test, feature = "client"))]
 mod tests;
 
@@ -24,11 +25,13 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "client")]
 pub use self::device::DeviceKeys;
+pub use self::secret::{DhSecret, Recovery};
 use crate::wire::base64;
 
-/// The purposes of signatures.
+/// The purposes of signatures: all that there are, in one list, so that none is given out twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Domain {
+#[non_exhaustive]
+pub enum Domain {
     /// A server: it has this key, and takes this connection for the one that the client opened.
     Challenge,
     /// A device: it enters.
@@ -39,6 +42,14 @@ pub(crate) enum Domain {
     DeviceChain,
     /// A device: it takes part in the entry that names it.
     Possession,
+    /// A device: it hands a new room key to those who may read.
+    RoomKey,
+    /// A device: it hands the key in force to one reader more.
+    KeyGift,
+    /// A device: a change of a sealed room.
+    RoomControl,
+    /// A device: a sealed message.
+    Message,
 }
 
 impl Domain {
@@ -49,6 +60,10 @@ impl Domain {
             Self::Welcome => "chat.v1 welcome",
             Self::DeviceChain => "chat.v1 device chain",
             Self::Possession => "chat.v1 possession",
+            Self::RoomKey => "chat.v1 room key",
+            Self::KeyGift => "chat.v1 key gift",
+            Self::RoomControl => "chat.v1 room control",
+            Self::Message => "chat.v1 message",
         }
     }
 
@@ -61,8 +76,12 @@ impl Domain {
     }
 }
 
-/// SHA-256 over `length of the domain (u8) ‖ domain ‖ parts`.
-pub(crate) fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
+/// SHA-256 over `length of the domain (u8) ‖ domain ‖ parts`. Parts of a length that varies are to
+/// say it themselves.
+///
+/// # Panics
+/// The domain has more than 255 bytes.
+pub fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update([u8::try_from(domain.len()).expect("a domain is short")]);
     digest.update(domain);
@@ -71,7 +90,7 @@ pub(crate) fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// The first 16 bytes of a [`hash`].
-pub(crate) fn short_hash(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
+pub fn short_hash(domain: &str, parts: &[&[u8]]) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&hash(domain, parts)[..16]);
     short
@@ -88,7 +107,9 @@ impl PublicKey {
         Fingerprint(short_hash("chat.v1 server", &[&self.0]))
     }
 
-    pub(crate) fn has_signed(&self, domain: Domain, body: &[&[u8]], signature: &Signature) -> bool {
+    /// Whether a signature is this key's, over the body of that domain. Strict: no key or nonce of
+    /// small order has signed anything.
+    pub fn has_signed(&self, domain: Domain, body: &[&[u8]], signature: &Signature) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         ed25519_dalek::VerifyingKey::from_bytes(&self.0)
             .is_ok_and(|key| key.verify_strict(&domain.framed(body), &signature).is_ok())
@@ -202,7 +223,8 @@ impl SigningKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }
 
-    pub(crate) fn sign(&self, domain: Domain, body: &[&[u8]]) -> Signature {
+    /// Signs the body of a domain.
+    pub fn sign(&self, domain: Domain, body: &[&[u8]]) -> Signature {
         Signature(self.0.sign(&domain.framed(body)).to_bytes())
     }
 }

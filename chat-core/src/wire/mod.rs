@@ -19,7 +19,7 @@ pub(crate) mod tagged;
 pub(crate) mod words;
 pub(crate) mod writer;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 #[cfg(feature = "json")]
 use serde_json::Value;
 
@@ -67,6 +67,23 @@ pub enum DecodeError {
     /// Not a JSON object.
     #[error("not JSON: {0}")]
     NotJson(String),
+}
+
+/// The postcard form of a shape on its own, of the kind that is signed as the bytes that travel. It
+/// grows as all shapes do: a reader ignores fields that it does not know, and fields that are
+/// missing have their defaults.
+pub fn write_shape<T: Serialize + ?Sized>(shape: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    writer::extend(shape, &mut bytes);
+    bytes
+}
+
+/// Reads what [`write_shape`] wrote, or a later version of it.
+///
+/// # Errors
+/// Bytes that do not fit the shape.
+pub fn read_shape<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, BodyError> {
+    reader::take(bytes)
 }
 
 impl Form {
