@@ -255,6 +255,8 @@ fn guesses(limits: &Limits, address: Option<IpAddr>, room: RoomId) -> Vec<(Key, 
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const NOW: Monotonic = Monotonic(0);

@@ -294,8 +294,10 @@ mod tests {
 
     #[test]
     fn a_full_ring_is_read_as_it_was_written_and_one_with_more_is_none() {
-        let mut ring = Ring::default();
-        ring.shift = Some(-3);
+        let mut ring = Ring {
+            shift: Some(-3),
+            ..Ring::default()
+        };
         for n in 0..KEPT as u8 {
             ring.add(KeyId([n; 16]), Key([n; 32]));
         }
