@@ -696,7 +696,7 @@ fn a_client_knows_its_server_by_the_key_and_goes_on_with_an_outbox_only_at_its_b
     let mut client = fresh();
     assert_eq!(client.server(), None);
     assert_eq!(client.restore_outbox(now, &kept), Some(Vec::new()));
-    // It has begun, or has something to do.
+    // Not one that has begun, or has something to do.
     client.start(now, &mut out);
     assert!(!out.is_empty());
     assert_eq!(client.restore_outbox(now, &kept), None);

@@ -2,8 +2,8 @@
 //! the machine that it happens to; what a hub or a client asks for is handed to who does it.
 //!
 //! `hubs`: processes, clocks, words among hubs. `links`: connections. `log_port`: the log and the
-//! way to it. `people`: clients and their users. `names`: who is gone, and may be called so yet. `operator`: orders to
-//! hubs.
+//! way to it. `people`: clients and their users. `names`: members that are gone, and may be called
+//! so yet. `operator`: invitations.
 
 mod census;
 mod connections;
@@ -14,6 +14,7 @@ mod links;
 mod log_port;
 mod names;
 mod operator;
+mod orders;
 mod people;
 mod routes;
 

@@ -4,14 +4,15 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use chat_core::{
-    hub::{Input, Order, OrderDone, OrderOutcome, OrderToken},
-    invite::{InviteId, NewInvite},
+    hub::{Order, OrderDone, OrderOutcome, OrderToken},
+    invite::{InviteId, InviteSecret, NewInvite},
 };
 
-use super::World;
 use crate::{
     happening::{Course, Happening},
+    reference_model::Truth,
     time::MS,
+    turn::Turn,
 };
 
 /// The last invitation: for all that are outside when the faults are over, and for longer than
@@ -39,57 +40,51 @@ enum Asked {
     Revoke(InviteId),
 }
 
-impl World {
-    /// A hub is to make an invitation.
-    pub(super) fn invite(&mut self, hub: usize, uses: u32, ms: u32) {
+impl Operator {
+    /// The order for an invitation.
+    pub(super) fn invites(&mut self, turn: &mut Turn, uses: u32, ms: u32) -> (OrderToken, Order) {
         let new = NewInvite {
             uses,
             lasts: Duration::from_millis(ms.into()),
             room: None,
         };
-        self.order(hub, Asked::Invite, Order::Invite(new));
+        self.asks(turn, Asked::Invite, Order::Invite(new))
     }
 
-    /// A hub is to make an invitation for all.
-    pub(super) fn invite_all(&mut self) {
-        if self.turn.shape.closed {
-            self.order(0, Asked::InviteAll, Order::Invite(FOR_ALL));
-        }
+    /// The order for an invitation of all.
+    pub(super) fn invites_all(&mut self, turn: &mut Turn) -> (OrderToken, Order) {
+        self.asks(turn, Asked::InviteAll, Order::Invite(FOR_ALL))
     }
 
-    /// A hub is to revoke an invitation, if one was made.
-    pub(super) fn revoke(&mut self, hub: usize, pick: u32) {
-        let made = &self.operator.made;
-        if !made.is_empty() {
-            let id = made[pick as usize % made.len()];
-            self.order(hub, Asked::Revoke(id), Order::Revoke(id));
-        }
+    /// The order that revokes an invitation, if one was handed out.
+    pub(super) fn revokes(&mut self, turn: &mut Turn, pick: u32) -> Option<(OrderToken, Order)> {
+        let which = pick as usize % self.made.len().max(1);
+        let id = *self.made.get(which)?;
+        Some(self.asks(turn, Asked::Revoke(id), Order::Revoke(id)))
     }
 
-    fn order(&mut self, hub: usize, asked: Asked, order: Order) {
-        if !self.hubs.is_up(hub) {
-            return;
-        }
-        self.operator.last += 1;
-        let token = OrderToken(self.operator.last);
-        self.operator.asked.insert(token, asked);
-        self.turn
-            .book
-            .note(|| format!("the operator asks hub {hub}: {asked:?}"));
-        self.tell_hub(hub, Input::Order { token, order });
+    fn asks(&mut self, turn: &mut Turn, asked: Asked, order: Order) -> (OrderToken, Order) {
+        self.last += 1;
+        let token = OrderToken(self.last);
+        self.asked.insert(token, asked);
+        turn.book.note(|| format!("the operator orders: {asked:?}"));
+        (token, order)
     }
 
-    /// A hub has done an order, or says why not.
-    pub(super) fn ordered(&mut self, token: OrderToken, outcome: OrderOutcome) {
-        let asked = self.operator.asked.remove(&token);
-        let book = &mut self.turn.book;
+    /// A hub has done an order, or says why not. The invitation to be handed out.
+    pub(super) fn hears(
+        &mut self,
+        turn: &mut Turn,
+        token: OrderToken,
+        outcome: OrderOutcome,
+        truth: &Truth,
+    ) -> Option<InviteSecret> {
+        let asked = self.asked.remove(&token);
+        let book = &mut turn.book;
         book.note(|| format!("the operator hears of {asked:?}: {outcome:?}"));
         let known = asked.is_some();
         book.check("an order has one outcome", known, || format!("{token:?}"));
-        let Some(asked) = asked else {
-            return;
-        };
-        let truth = self.log.truth();
+        let asked = asked?;
         // With its end the log loses what was ordered.
         let whole = truth.directory_is_whole();
         match (asked, outcome) {
@@ -97,8 +92,8 @@ impl World {
                 let id = made.secret.id();
                 let is_made = truth.directory.has_invite(id) || !whole;
                 book.check("what was ordered is done", is_made, || format!("{asked:?}"));
-                self.operator.made.push(id);
-                self.people.is_handed_out(made.secret);
+                self.made.push(id);
+                return Some(made.secret);
             }
             (Asked::Revoke(id), Ok(OrderDone::Revoked)) => {
                 let is_revoked = !truth.directory.has_invite(id) || !whole;
@@ -108,12 +103,13 @@ impl World {
             }
             (Asked::InviteAll, Err(_)) => {
                 let again = Happening::Course(Course::InviteAll);
-                self.turn.soon(500 * MS, again);
+                turn.soon(500 * MS, again);
             }
             (_, Err(_)) => book.saw("an order refused"),
             (asked, Ok(done)) => book.fail("what was ordered is done", || {
                 format!("{asked:?}: {done:?}")
             }),
         }
+        None
     }
 }

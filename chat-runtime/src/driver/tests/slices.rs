@@ -1,5 +1,5 @@
-//! The time that one turn takes: of each kind of work no more than a slice, and the rest in the next
-//! turns, between which the runtime looks at sockets and timers.
+//! The time that one turn takes: of each kind of work no more than a slice, and the rest in the
+//! next turns, between which the runtime looks at sockets and timers.
 
 use chat_core::{hub::Framing, wire::Form};
 

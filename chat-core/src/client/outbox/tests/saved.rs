@@ -160,7 +160,7 @@ fn each_change_is_saved_as_it_was_given() {
     ];
     for change in changes {
         let mut desk = Desk::new();
-        // What `hello` says, and what may hold a password.
+        // A name stands in the next `hello`, and a join may hold a password.
         desk.command(Command::Nick {
             nick: "Ada".to_owned(),
             label: String::new(),

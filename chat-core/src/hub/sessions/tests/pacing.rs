@@ -203,7 +203,7 @@ fn answers_count_until_half_of_an_outbox_is_given() {
     assert!(!answers.spend(30, &limits) && !answers.spend(20, &limits));
     assert!(answers.spend(1, &limits), "room is asked for");
     assert!(!answers.spend(1_000, &limits), "once");
-    // What a page takes counts when it is answered.
+    // Pages count when they are answered.
     let mut answers = Answers::Page { spent: 10 };
     assert!(!answers.spend(1_000, &limits));
     assert!(matches!(answers, Answers::Page { spent: 1_010 }));
