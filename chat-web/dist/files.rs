@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-f4afd66c3186ada8";
+pub(crate) const BUILD: &str = "b-d69157cfcfcc0ad3";
 
 pub(crate) const FILES: &[File] = &[
     File {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
 
 /// All files together, compressed with brotli, in bytes.
-const BUDGET: usize = 180_000;
+const BUDGET: usize = 181_000;
 
 /// The page, under the names of its forms: what it says of who one is, and where the WebSocket is,
 /// seen from it.
