@@ -63,3 +63,33 @@ impl Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chat_core::time::Wall;
+
+    use super::*;
+    use crate::TokioClock;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_while_the_process_stood_still_is_read_first_and_not_for_ever() {
+        let mut timers = Timers::new(Arc::new(TokioClock::starting_at(Wall(0))));
+        let due = Monotonic(1_000_000_000);
+        let just = due + STOOD_STILL;
+        let late = just + Duration::from_nanos(1);
+        let mut stood = |now, due, unread| timers.have_stood_still(now, due, unread);
+        assert!(!stood(just, Some(due), true), "it is not so late");
+        assert!(!stood(late, None, true), "nothing is due");
+        assert!(!stood(late, Some(due), false), "nothing came meanwhile");
+        assert!(stood(late, Some(due), true));
+        let last = late + (CATCHING_UP - Duration::from_nanos(1));
+        assert!(stood(last, Some(due), true));
+        assert!(
+            !stood(late + CATCHING_UP, Some(due), true),
+            "that is enough"
+        );
+        // The next time begins anew.
+        assert!(!stood(last, Some(due), false));
+        assert!(stood(late + CATCHING_UP, Some(due), true));
+    }
+}

@@ -4,6 +4,7 @@
 //! [`Input`] and [`Output`].
 
 mod closing;
+mod log_calls;
 mod outboxes;
 mod reading;
 mod slices;
@@ -17,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use chat_core::{
-    hub::{Input, Output, RoomPlace},
+    hub::{Input, Output, ReadToken, RoomPlace},
     id::{ConnId, Partition, Place, RoomId, Seq},
     limits::Limits,
     time::{Monotonic, Now, Wall},
@@ -58,6 +59,12 @@ enum Told {
     Overfull(ConnId),
     Disconnected(ConnId),
     Committed(Partition),
+    /// The answer to a question to the log.
+    Page(ReadToken),
+    Part(ReadToken),
+    Heads(ReadToken),
+    Kept(u32),
+    Redacted(Place),
     /// The machine's timer was due.
     Timeout,
     Other,
@@ -76,6 +83,13 @@ impl From<&Input<'_>> for Told {
             Input::Overfull { conn } => Self::Overfull(*conn),
             Input::Disconnected { conn } => Self::Disconnected(*conn),
             Input::Committed { partition, .. } => Self::Committed(*partition),
+            Input::Page {
+                token: Some(token), ..
+            } => Self::Page(*token),
+            Input::Part { token, .. } => Self::Part(*token),
+            Input::Heads { token, .. } => Self::Heads(*token),
+            Input::Kept { index, .. } => Self::Kept(*index),
+            Input::Redacted { at, .. } => Self::Redacted(*at),
             _ => Self::Other,
         }
     }
