@@ -137,35 +137,25 @@ impl Acme {
 
     /// Has certificates, and puts each in the place of the one before, for good.
     pub async fn run(self, tls: ServerTls) {
-        let mut pause = SOON;
-        let mut told = None;
-        loop {
-            let now = SystemTime::now();
-            if let Some(left) = self.kept().and_then(|chain| fresh_for(&chain, now)) {
-                sleep(left.min(LOOK_EVERY)).await;
-                continue;
-            }
+        let have = async || {
             let had = self.have().await;
             self.challenges.clear();
-            match had {
-                Ok(chain) => {
-                    tls.replace(chain);
-                    (pause, told) = (SOON, None);
-                }
-                Err(why) => {
-                    if told.as_ref() != Some(&why) {
-                        let names = self.domains.join(", ");
-                        tracing::warn!("no certificate for {names}: {why}; it is tried again");
-                    }
-                    told = Some(why);
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LATE);
-                }
-            }
-        }
+            had
+        };
+        let names = self.domains.join(", ");
+        renew(
+            &names,
+            SystemTime::now,
+            || self.kept(),
+            have,
+            |chain| {
+                tls.replace(chain);
+            },
+        )
+        .await;
     }
 
-    /// Has a new certificate, which is kept.
+    /// Has a new certificate, which is kept if it can be: without a place to keep it, it is as good.
     async fn have(&self) -> Result<Chain, String> {
         let said = |error: instant_acme::Error| error.to_string();
         let account = self.account().await?;
@@ -186,7 +176,12 @@ impl Acme {
         let text = format!("{}\n{}{chain}", self.names(), request.key);
         let made = Chain::from_pem(text.as_bytes(), text.as_bytes());
         let made = made.map_err(|error| format!("the certificate is of no use: {error}"))?;
-        self.keep(CERTIFICATE, text.as_bytes())?;
+        if let Err(why) = self.keep(CERTIFICATE, text.as_bytes()) {
+            tracing::warn!(
+                "the certificate for {} is not kept: {why}",
+                self.domains.join(", ")
+            );
+        }
         Ok(made)
     }
 
@@ -241,6 +236,48 @@ impl Acme {
         let path = self.folder.join(name);
         private_files::replace(&path, text)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
+    }
+}
+
+/// Has a certificate whenever the newest one is not fresh, for good. One that is not fresh when it
+/// comes, as where the clock is wrong, is no reason to ask for the next one at once: authorities
+/// give few.
+async fn renew(
+    names: &str,
+    now: impl Fn() -> SystemTime,
+    kept: impl Fn() -> Option<Chain>,
+    have: impl AsyncFn() -> Result<Chain, String>,
+    mut put: impl FnMut(Chain),
+) {
+    let (mut pause, mut told) = (SOON, None);
+    // The file may be of an earlier one, where the newest cannot be kept.
+    let mut newest: Option<Chain> = None;
+    loop {
+        let chains = [kept(), newest.clone()].into_iter().flatten();
+        let fresh = chains.filter_map(|chain| fresh_for(&chain, now()));
+        if let Some(left) = fresh.max() {
+            (pause, told) = (SOON, None);
+            sleep(left.min(LOOK_EVERY)).await;
+            continue;
+        }
+        let why = match have().await {
+            Ok(chain) => {
+                let is_fresh = fresh_for(&chain, now()).is_some();
+                put(chain.clone());
+                newest = Some(chain);
+                if is_fresh {
+                    continue;
+                }
+                "the one that was given is nearly over, as this machine's clock has it".to_owned()
+            }
+            Err(why) => why,
+        };
+        if told.as_ref() != Some(&why) {
+            tracing::warn!("no certificate for {names}: {why}; it is tried again");
+        }
+        told = Some(why);
+        sleep(pause).await;
+        pause = (pause * 2).min(LATE);
     }
 }
 
@@ -337,6 +374,8 @@ impl HttpClient for Http {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use chat_transport_tls::SelfSigned;
 
     use super::*;
@@ -386,5 +425,43 @@ mod tests {
         assert_eq!(fresh_for(&chain, until - third - second), Some(second));
         assert_eq!(fresh_for(&chain, until - third), None);
         assert_eq!(fresh_for(&chain, until + third), None);
+    }
+
+    fn made() -> Chain {
+        let made = SelfSigned::new(&["chat.example.org".to_owned()]).unwrap();
+        made.chain().unwrap()
+    }
+
+    /// Certificates that are asked for in a day of this clock, each answered by that one.
+    async fn asked_for_in_a_day(now: SystemTime, answer: Result<Chain, String>) -> usize {
+        let asked = Cell::new(0);
+        let have = async || {
+            asked.set(asked.get() + 1);
+            assert!(asked.get() < 100, "authorities give few");
+            answer.clone()
+        };
+        let all = renew("chat.example.org", || now, || None, have, drop);
+        assert!(timeout(Duration::from_secs(24 * 3_600), all).await.is_err());
+        asked.get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_to_nothing_is_tried_again_slowly() {
+        let (from, until) = made().validity().unwrap();
+        let refused = asked_for_in_a_day(from, Err("no".to_owned())).await;
+        assert!((9..=14).contains(&refused), "{refused}");
+        for wrong in [until, until + LATE] {
+            assert_eq!(asked_for_in_a_day(wrong, Ok(made())).await, refused);
+        }
+        // Nor is one that cannot be kept asked for again.
+        assert_eq!(asked_for_in_a_day(from, Ok(made())).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_kept_and_fresh_is_enough() {
+        let have = async || panic!("there is one");
+        let now = made().validity().unwrap().0;
+        let all = renew("", || now, || Some(made()), have, drop);
+        assert!(timeout(Duration::ZERO, all).await.is_err());
     }
 }

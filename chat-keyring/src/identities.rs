@@ -17,6 +17,7 @@ use chat_core::{
     keys::PublicKey,
     nick::Name,
 };
+use zeroize::Zeroizing;
 
 use crate::{error::KeyringError, private_files, secret_file::secret_of};
 
@@ -29,8 +30,14 @@ pub struct Identities {
     folder: PathBuf,
     /// As the person knows the server.
     address: String,
-    /// The file that is in use.
-    used: Arc<OnceLock<PathBuf>>,
+    used: Arc<OnceLock<Used>>,
+}
+
+/// The file that is in use, and the nick that it was looked for by.
+#[derive(Debug)]
+struct Used {
+    path: PathBuf,
+    typed: String,
 }
 
 impl Identities {
@@ -63,7 +70,8 @@ impl Identities {
                 .map_err(|error| KeyringError::unusable(folder, &error))?;
         }
         let secret = secret_of(&path)?;
-        let _ = self.used.set(path);
+        let typed = nick.to_owned();
+        let _ = self.used.set(Used { path, typed });
         Ok(secret)
     }
 
@@ -73,22 +81,23 @@ impl Identities {
         of_server.join(format!("{member}.rooms"))
     }
 
-    /// The member is called so now: it is found under this nick too, unless that is somebody's.
+    /// The member is called so now: it is found under this nick too, and is the one that was held
+    /// last. Where another member's file has the nick, it is found as before.
     pub fn held(&self, nick: &str) {
-        let Some(used) = self.used.get() else {
+        let Some(Used { path, typed }) = self.used.get() else {
             return;
         };
-        let path = used.with_file_name(file_of(nick));
-        let kept = match path.exists() {
-            true => Ok(()),
-            false => fs::read(used).and_then(|secret| private_files::create(&path, &secret)),
+        let named = path.with_file_name(file_of(nick));
+        let last = match stands_at(path, &named) {
+            Ok(true) => nick,
+            Ok(false) => typed,
+            Err(error) => {
+                tracing::warn!("{}: {error}", named.display());
+                typed
+            }
         };
-        let last = private_files::replace(&self.last_path(), nick.as_bytes());
-        match kept.and(last) {
-            // Another session of this person was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => tracing::warn!("{}: {error}", path.display()),
-            Ok(()) => {}
+        if let Err(error) = private_files::replace(&self.last_path(), last.as_bytes()) {
+            tracing::warn!("{}: {error}", self.last_path().display());
         }
     }
 
@@ -99,6 +108,20 @@ impl Identities {
     fn last_path(&self) -> PathBuf {
         self.folder.join("last").join(escaped(&self.address))
     }
+}
+
+/// Puts a copy of a secret under another name, unless there is a file of that name. Whether it
+/// stands there now.
+fn stands_at(secret: &Path, name: &Path) -> io::Result<bool> {
+    let secret = Zeroizing::new(fs::read(secret)?);
+    if !name.exists() {
+        match private_files::create(name, &secret) {
+            // Another session of this person was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| true),
+        }
+    }
+    Ok(*Zeroizing::new(fs::read(name)?) == *secret)
 }
 
 /// The file of a nick, in whatever case it is typed. One that no server takes has a file as well:
@@ -180,6 +203,8 @@ mod tests {
         let berl = here().secret(SERVER, "Berl").unwrap();
         adina.held("Berl");
         assert_eq!(here().secret(SERVER, "Berl").unwrap(), berl);
+        let last = here().last().unwrap();
+        assert_eq!(here().secret(SERVER, &last).unwrap(), secret, "{last}");
     }
 
     #[test]

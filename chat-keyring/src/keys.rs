@@ -32,7 +32,7 @@ struct KeptRooms {
 }
 
 impl KeptRooms {
-    /// All that is kept; files that are something else are passed over.
+    /// All that is kept; files that are something else, or cannot be read, are passed over.
     fn load(&self) -> io::Result<Vec<(RoomId, Vec<u8>)>> {
         let files = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -44,7 +44,10 @@ impl KeptRooms {
             let room = file.file_name();
             let room = room.to_str().and_then(|name| hex::decode(name).ok());
             if let Some(room) = room.and_then(|bytes| bytes.try_into().ok()) {
-                all.push((RoomId(room), fs::read(file.path())?));
+                match fs::read(file.path()) {
+                    Ok(keys) => all.push((RoomId(room), keys)),
+                    Err(error) => tracing::warn!("{}: {error}", file.path().display()),
+                }
             }
         }
         Ok(all)
@@ -196,7 +199,9 @@ mod tests {
             all,
             [(one, b"of one".to_vec()), (two, b"of the other".to_vec())]
         );
-        fs::write(at(3).rooms.unwrap().folder.join("diary"), "dear").unwrap();
+        let rooms = at(3).rooms.unwrap().folder;
+        fs::write(rooms.join("diary"), "dear").unwrap();
+        fs::create_dir(rooms.join(RoomId([3; 16]).to_string())).unwrap();
         assert_eq!(at(3).load().len(), 2);
     }
 }

@@ -16,7 +16,8 @@ pub struct KnownServers {
     path: PathBuf,
     /// As the person knows the server.
     name: String,
-    known: Vec<(String, PublicKey)>,
+    /// The server's, if it was met.
+    known: Option<PublicKey>,
 }
 
 /// How a server stands whose key was shown.
@@ -37,29 +38,28 @@ impl KnownServers {
     /// The file cannot be read, or is something else.
     pub fn within(data: &Path, host: &str, port: u16) -> Result<Self, KeyringError> {
         let path = data.join("known_servers");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(KeyringError::unusable(&path, &error)),
-        };
-        let known = text.lines().map(entry).collect::<Option<Vec<_>>>();
-        let known = known.ok_or_else(|| KeyringError::NoServers(path.clone()))?;
         let name = server_name(host, port);
+        let known = key_of(&read(&path)?, &name);
         Ok(Self { path, name, known })
     }
 
     /// Looks a server up that has shown its key, and remembers a new one.
     pub(crate) fn meet(&mut self, key: PublicKey) -> io::Result<Standing> {
-        let mut of_name = self.known.iter().filter(|(name, _)| *name == self.name);
-        match of_name.next() {
-            Some((_, known)) if *known == key => Ok(Standing::Known),
-            Some((_, known)) => Ok(Standing::Changed(*known)),
+        let known = match self.known {
+            Some(known) => known,
             None => {
-                self.known.push((self.name.clone(), key));
-                self.write()?;
-                Ok(Standing::New)
+                // In this life also if it cannot be kept.
+                self.known = Some(key);
+                match self.add(key)? {
+                    None => return Ok(Standing::New),
+                    Some(known) => *self.known.insert(known),
+                }
             }
-        }
+        };
+        Ok(match known == key {
+            true => Standing::Known,
+            false => Standing::Changed(known),
+        })
     }
 
     /// The server shows another key than before.
@@ -72,17 +72,42 @@ impl KnownServers {
         }
     }
 
-    /// Writes all of it: the file is the old one or the new one.
-    fn write(&self) -> io::Result<()> {
-        let mut text = String::new();
-        for (name, key) in &self.known {
-            let _ = writeln!(text, "{name} {key}");
-        }
+    /// Adds the server to the file, unless another program has met it meanwhile: then its key. Of
+    /// what programs add at the same time nothing is lost, and the file is the old one or the new
+    /// one.
+    fn add(&self, key: PublicKey) -> io::Result<Option<PublicKey>> {
         if let Some(folder) = self.path.parent() {
             private_files::make_folder(folder)?;
         }
-        private_files::replace(&self.path, text.as_bytes())
+        let _alone = private_files::lock(&self.path.with_extension("lock"))?;
+        let mut known = read(&self.path).map_err(io::Error::other)?;
+        if let Some(key) = key_of(&known, &self.name) {
+            return Ok(Some(key));
+        }
+        known.push((self.name.clone(), key));
+        let mut text = String::new();
+        for (name, key) in &known {
+            let _ = writeln!(text, "{name} {key}");
+        }
+        private_files::replace(&self.path, text.as_bytes())?;
+        Ok(None)
     }
+}
+
+/// The servers of the file; none if it is missing.
+fn read(path: &Path) -> Result<Vec<(String, PublicKey)>, KeyringError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(KeyringError::unusable(path, &error)),
+    };
+    let known = text.lines().map(entry).collect::<Option<_>>();
+    known.ok_or_else(|| KeyringError::NoServers(path.to_owned()))
+}
+
+fn key_of(known: &[(String, PublicKey)], name: &str) -> Option<PublicKey> {
+    let mut of_name = known.iter().filter(|(other, _)| other == name);
+    of_name.next().map(|(_, key)| *key)
 }
 
 fn entry(line: &str) -> Option<(String, PublicKey)> {
@@ -107,13 +132,50 @@ mod tests {
         let changed = at("chat.example").meet(other).unwrap();
         assert_eq!(changed, Standing::Changed(key));
         assert_eq!(at("other.example").meet(other).unwrap(), Standing::New);
+        // Two programs begin before either of them meets its server.
+        let programs = || ["one.example", "two.example", "one.example"].map(at);
+        let [mut one, mut two, mut late] = programs();
+        assert_eq!(one.meet(key).unwrap(), Standing::New);
+        assert_eq!(two.meet(other).unwrap(), Standing::New);
+        assert_eq!(late.meet(other).unwrap(), Standing::Changed(key));
+        for (mut again, key) in programs().into_iter().zip([key, other, key]) {
+            assert_eq!(again.meet(key).unwrap(), Standing::Known);
+        }
         // The person takes the line out of the file.
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().count(), 2);
+        assert_eq!(text.lines().count(), 4);
         fs::write(&path, text.lines().nth(1).unwrap()).unwrap();
         assert_eq!(at("chat.example").meet(other).unwrap(), Standing::New);
         fs::write(&path, "dear diary\n").unwrap();
         let read = KnownServers::within(&data, "chat.example", 7037);
         assert_eq!(read.unwrap_err(), KeyringError::NoServers(path));
+    }
+
+    #[test]
+    fn programs_that_meet_servers_at_the_same_time_forget_none() {
+        const PROGRAMS: u8 = 16;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |n: u8| {
+            let host = format!("{n}.example");
+            (
+                KnownServers::within(folder.path(), &host, 7037).unwrap(),
+                PublicKey([n; 32]),
+            )
+        };
+        let begin = std::sync::Barrier::new(PROGRAMS.into());
+        std::thread::scope(|scope| {
+            for n in 0..PROGRAMS {
+                let (begin, at) = (&begin, &at);
+                scope.spawn(move || {
+                    let (mut servers, key) = at(n);
+                    begin.wait();
+                    assert_eq!(servers.meet(key).unwrap(), Standing::New);
+                });
+            }
+        });
+        for n in 0..PROGRAMS {
+            let (mut servers, key) = at(n);
+            assert_eq!(servers.meet(key).unwrap(), Standing::Known, "{n}");
+        }
     }
 }

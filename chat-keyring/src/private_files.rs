@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fs4::FileExt;
+
 /// Makes a folder and those above it, each for its owner alone; those that are there stay as they
 /// are.
 pub fn make_folder(path: &Path) -> io::Result<()> {
@@ -29,13 +31,27 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = Passing::beside(path, content)?;
     match fs::hard_link(&new.0, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             // A file system without links.
             let mut file = create_new(path)?;
             file.write_all(content).and_then(|()| file.sync_all())
         }
         linked => linked,
     }
+}
+
+/// Holds other programs up that ask for the same, until it is dropped. On a file system without
+/// locks nobody is held up.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    if let Err(error) = FileExt::lock(&file) {
+        tracing::debug!(%error, "{} cannot be locked", path.display());
+    }
+    Ok(file)
 }
 
 /// A file under a name of this process, which goes when it is not needed any more.

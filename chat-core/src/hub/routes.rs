@@ -332,7 +332,9 @@ impl Hub {
                 origin,
             } => rooms.direct(turn, people, room, (author, *created), origin),
             Effect::Close { room } => rooms.close_lost(turn, people, room),
-            Effect::CloseUnspoken { room } => rooms.close_unspoken(turn, people, room),
+            Effect::CloseUnspoken { room, mark } => {
+                rooms.close_unspoken(turn, people, room, mark);
+            }
             Effect::Find { room, member } => rooms.find(turn, people, room, member),
             Effect::Bring { room, member } => rooms.bring(turn, people, room, member),
             Effect::Expire { room, member } => rooms.expire(turn, people, room, member),

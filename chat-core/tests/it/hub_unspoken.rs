@@ -144,6 +144,23 @@ fn a_group_without_a_word_ends_when_none_of_its_people_was_there_for_a_day() {
     assert_eq!(removed, Some((lone, RemovedReason::Closed)));
 }
 
+/// Whoever goes, and is there again after a moment, finds it.
+#[test]
+fn the_day_begins_when_the_last_of_its_people_goes() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| kept(&mut w, nick));
+    let room = w.create(ada, 1, None).unwrap().room;
+    w.join(bob, RoomRef::Id(room)).unwrap();
+    w.disconnect(ada);
+    w.pass_with(&[bob], 23 * HOUR + 30 * MINUTE);
+    w.disconnect(bob);
+    let cy = w.welcome("cy");
+    w.pass_with(&[cy], 23 * HOUR);
+    assert!(!is_closed(&w, room), "bob was there today");
+    w.pass_with(&[cy], 2 * HOUR);
+    assert!(is_closed(&w, room));
+}
+
 /// They are kept for whoever speaks in them later; so a member begins no more than it may.
 #[test]
 fn conversations_are_begun_slowly() {

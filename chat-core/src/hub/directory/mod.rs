@@ -35,7 +35,10 @@ use crate::{
     id::{ConnId, MemberId, Partition, RoomId, SessionId},
     state::{
         directory::{Directory, names::DisplayName},
-        room::judge::{self, Author},
+        room::{
+            judge::{self, Author},
+            mark::Mark,
+        },
     },
     wire::{
         CloseReason, Refusal,
@@ -162,6 +165,8 @@ pub(super) enum Effect {
     /// A group in which nothing was ever said has been without its people for long.
     CloseUnspoken {
         room: RoomId,
+        /// As it was all the time.
+        mark: Mark,
     },
     /// A member that is connected here is listed in a room.
     Find {
@@ -292,8 +297,9 @@ impl Registry {
     }
 
     /// A member's name or presence in rooms may have changed.
-    fn seen(&self, turn: &mut Turn<'_>, member: MemberId) {
+    fn seen(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let rooms = self.rooms_of(member);
+        self.sweep.have_changed(&rooms);
         if !rooms.is_empty() {
             turn.effect(Effect::Seen { member, rooms });
         }

@@ -84,6 +84,14 @@ impl Sweep {
         self.owed.len() == 1
     }
 
+    /// A member of these rooms has come or gone: if they are without their people, it is from now
+    /// on.
+    pub(super) fn have_changed(&mut self, rooms: &[RoomId]) {
+        for room in rooms {
+            self.unspoken.remove(room);
+        }
+    }
+
     /// A room is live. Whether it was loaded for being behind.
     pub(super) fn is_loaded(&mut self, room: RoomId) -> bool {
         self.loading.remove(&room)
@@ -273,7 +281,7 @@ impl Registry {
         if with.room(room).is_none() {
             self.sweep.loading.insert(room);
         }
-        turn.effect(Effect::CloseUnspoken { room });
+        turn.effect(Effect::CloseUnspoken { room, mark });
     }
 
     /// How long a room may last as it is; none if it stays: it is no group, something was said in

@@ -15,6 +15,7 @@ use crate::{
         room::{
             self,
             judge::{Ask, Author, Draft, JudgeContext, Proposed},
+            mark::Mark,
         },
     },
     time::Now,
@@ -43,8 +44,9 @@ pub(super) enum Only {
     Empty,
     /// Only in a log that has begun.
     Begun,
-    /// Only in a group in which nothing was ever said and none of whose members is here.
-    Unspoken,
+    /// Only in a group in which nothing was ever said, that has this mark, and none of whose
+    /// members is here.
+    Unspoken(Mark),
 }
 
 impl Only {
@@ -53,10 +55,11 @@ impl Only {
             Self::Anyway => true,
             Self::Empty => state.is_empty(),
             Self::Begun => !state.is_empty(),
-            Self::Unspoken => {
+            Self::Unspoken(mark) => {
                 let kind = state.about().map(|about| about.kind);
+                let is_silent = state.said() == 0 && state.mark() == mark;
                 let is_here = |(member, _)| people.is_here(member);
-                kind == Some(RoomKind::Group) && state.said() == 0 && !state.members().any(is_here)
+                kind == Some(RoomKind::Group) && is_silent && !state.members().any(is_here)
             }
         }
     }

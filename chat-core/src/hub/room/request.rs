@@ -12,7 +12,10 @@ use crate::{
         views::People,
     },
     id::{MemberId, RoomId, Seq},
-    state::room::judge::{Ask, Author},
+    state::room::{
+        judge::{Ask, Author},
+        mark::Mark,
+    },
     wire::{
         ErrorCode,
         client::Op,
@@ -108,16 +111,18 @@ impl Rooms {
         self.with(turn, people, id, Task::Propose(proposal));
     }
 
-    /// Closes a group in which nothing was ever said, if none of its members is here.
+    /// Closes a group in which nothing was ever said, if nobody has come or gone since this mark
+    /// and none of its members is here.
     pub(in crate::hub) fn close_unspoken(
         &mut self,
         turn: &mut Turn<'_>,
         people: &dyn People,
         id: RoomId,
+        mark: Mark,
     ) {
         let reason = String::new();
         let proposal = Proposal {
-            only: Only::Unspoken,
+            only: Only::Unspoken(mark),
             ..Proposal::unasked(Author::SERVER, Ask::Close { reason })
         };
         self.with(turn, people, id, Task::Propose(proposal));

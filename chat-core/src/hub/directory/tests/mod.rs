@@ -239,7 +239,7 @@ impl World {
             Effect::LeaveLobby { member } => format!("leave lobby {}", n(member)),
             Effect::Load { room } => format!("load {}", room.0[0]),
             Effect::Close { room } => format!("close room {}", room.0[0]),
-            Effect::CloseUnspoken { room } => format!("close unspoken {}", room.0[0]),
+            Effect::CloseUnspoken { room, .. } => format!("close unspoken {}", room.0[0]),
             Effect::Find { room, member } => format!("find {} {}", room.0[0], n(member)),
             Effect::LookAgain { room } => format!("look again {}", room.0[0]),
             Effect::Answer { origin, .. } => format!("ok {}", origin.conn.slot),

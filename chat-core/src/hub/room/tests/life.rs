@@ -78,6 +78,23 @@ fn a_lost_tail_begins_anew_with_what_is_left() {
 }
 
 #[test]
+fn a_silent_group_ends_only_as_it_was_all_the_time() {
+    let mut scene = Scene::new(false);
+    let state = |scene: &Scene| {
+        let pipe = &scene.rooms.loaded[&ROOM].pipe;
+        (pipe.place().seq, pipe.state().mark())
+    };
+    let (_, seen) = state(&scene);
+    // At another hub, of which no word has come yet.
+    scene.ask(2, 1, join());
+    let (head, now) = state(&scene);
+    for (mark, ends) in [(seen, false), (now, true)] {
+        scene.does(|rooms, turn, people| rooms.close_unspoken(turn, people, ROOM, mark));
+        assert_eq!(state(&scene).0 > head, ends);
+    }
+}
+
+#[test]
 fn a_room_that_nobody_hears_is_put_away_with_a_snapshot() {
     let mut scene = Scene::new(false);
     let at = scene.bench.now.monotonic + core::time::Duration::from_secs(60);
