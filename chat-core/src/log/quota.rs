@@ -11,7 +11,7 @@ pub enum Storage {
     #[default]
     Free,
     /// The rooms' part is full: they take nothing new, but departures, and what protects or makes
-    /// room (kicks, bans, blocks, redactions). Names come and go in the reserve.
+    /// room (kicks, bans of members, blocks, redactions). Names come and go in the reserve.
     Full,
     /// So is the reserve. Rooms take departures, and the directory nobody that it does not know.
     Exhausted,

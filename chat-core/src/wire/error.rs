@@ -94,7 +94,8 @@ words! {
         /// The member has as many sessions connected as it may.
         39 "too_many_sessions" TooManySessions,
         /// The server keeps as much as it may, and takes nothing new until there is room: its
-        /// operator says how. Leaving, kicks, bans and redactions go on. It was not done.
+        /// operator says how. Leaving, kicks, bans of members and redactions go on. It was not
+        /// done.
         40 "storage_full" StorageFull,
     }
 }

@@ -117,6 +117,8 @@ fn what_is_new_in_a_room_is_refused_at_once_and_without_an_append() {
             room,
             target: peer("eve"),
         }),
+        // Nobody can come in now.
+        ban(room, "cy"),
         Op::Direct(client::Direct { to: peer("cy") }),
         send(private, "x"),
     ];

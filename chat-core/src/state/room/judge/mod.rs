@@ -264,21 +264,6 @@ impl Ask {
         )
     }
 
-    /// Whether it may be written with so much used of what the log may keep. What goes in the
-    /// reserve is done once for each member, message or room that is there; what undoes or repeats
-    /// it waits.
-    fn has_space(&self, storage: Storage) -> bool {
-        match self {
-            // The directory has taken the group in, when there was room.
-            Self::Create(_) => true,
-            Self::Leave | Self::Expire | Self::Close { .. } | Self::Kick { .. } => true,
-            Self::Ban { .. } | Self::Block { blocked: true } | Self::Redact { .. } => {
-                storage < Storage::Exhausted
-            }
-            _ => storage == Storage::Free,
-        }
-    }
-
     fn changes_membership(&self) -> bool {
         matches!(self, Self::Join { .. } | Self::Leave | Self::Expire)
     }
@@ -306,7 +291,10 @@ impl Room {
         let mut verdict = self.judge_at_head(draft, with, author, ask);
         // The hub's own duties end what has begun.
         let is_asked = author.txn != 0;
-        if matches!(verdict, Verdict::Accept(_)) && is_asked && !ask.has_space(with.storage) {
+        if let Verdict::Accept(records) = &verdict
+            && is_asked
+            && !self.has_space(with.storage, ask, records)
+        {
             verdict = storage_full();
         }
         let Verdict::Accept(records) = &verdict else {
@@ -330,6 +318,27 @@ impl Room {
             draft.accepted.insert(author.id());
         }
         verdict
+    }
+
+    /// Whether a request, of which these records come, may be written with so much used of what the
+    /// log may keep. What goes in the reserve is done once for each member, message or room that is
+    /// there; what undoes or repeats it waits, and so do bans of those who cannot come in anyway.
+    fn has_space(&self, storage: Storage, ask: &Ask, records: &[Proposed]) -> bool {
+        match ask {
+            // The directory has taken the group in, when there was room.
+            Ask::Create(_) => true,
+            Ask::Leave | Ask::Expire | Ask::Close { .. } | Ask::Kick { .. } => true,
+            Ask::Block { blocked: true } | Ask::Redact { .. } => storage < Storage::Exhausted,
+            Ask::Ban { .. } => {
+                let is_in = |record: &Proposed| match &record.body {
+                    RecordBody::Banned(banned) => self.membership(banned.target).is_some(),
+                    _ => false,
+                };
+                storage == Storage::Free
+                    || (storage < Storage::Exhausted && records.iter().any(is_in))
+            }
+            _ => storage == Storage::Free,
+        }
     }
 
     /// The verdict on a request whose number was used before. This check comes before all others.
