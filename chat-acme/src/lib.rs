@@ -137,25 +137,24 @@ impl Acme {
 
     /// Has certificates, and puts each in the place of the one before, for good.
     pub async fn run(self, tls: ServerTls) {
-        let have = async || {
-            let had = self.have().await;
-            self.challenges.clear();
-            had
+        let this = Arc::new(self);
+        let names = this.domains.join(", ");
+        let (kept, have) = (Arc::clone(&this), || {
+            let this = Arc::clone(&this);
+            async move {
+                let had = this.have().await;
+                this.challenges.clear();
+                had
+            }
+        });
+        let put = |chain| {
+            tls.replace(chain);
         };
-        let names = self.domains.join(", ");
-        renew(
-            &names,
-            SystemTime::now,
-            || self.kept(),
-            have,
-            |chain| {
-                tls.replace(chain);
-            },
-        )
-        .await;
+        renew(&names, SystemTime::now, || kept.kept(), have, put).await;
     }
 
-    /// Has a new certificate, which is kept if it can be: without a place to keep it, it is as good.
+    /// Has a new certificate, which is kept if it can be: without a place to keep it, it is as
+    /// good.
     async fn have(&self) -> Result<Chain, String> {
         let said = |error: instant_acme::Error| error.to_string();
         let account = self.account().await?;
@@ -242,11 +241,11 @@ impl Acme {
 /// Has a certificate whenever the newest one is not fresh, for good. One that is not fresh when it
 /// comes, as where the clock is wrong, is no reason to ask for the next one at once: authorities
 /// give few.
-async fn renew(
+async fn renew<F: Future<Output = Result<Chain, String>>>(
     names: &str,
     now: impl Fn() -> SystemTime,
     kept: impl Fn() -> Option<Chain>,
-    have: impl AsyncFn() -> Result<Chain, String>,
+    have: impl Fn() -> F,
     mut put: impl FnMut(Chain),
 ) {
     let (mut pause, mut told) = (SOON, None);
