@@ -144,7 +144,7 @@ fn a_group_without_a_word_ends_when_none_of_its_people_was_there_for_a_day() {
     assert_eq!(removed, Some((lone, RemovedReason::Closed)));
 }
 
-/// Whoever goes, and is there again after a moment, finds it.
+/// A member that goes, and is there again after a moment, finds it.
 #[test]
 fn the_day_begins_when_the_last_of_its_people_goes() {
     let mut w = World::new();
