@@ -153,8 +153,7 @@ impl Acme {
         renew(&names, SystemTime::now, || kept.kept(), have, put).await;
     }
 
-    /// Has a new certificate, which is kept if it can be: without a place to keep it, it is as
-    /// good.
+    /// Has a new certificate, which is kept if it can be.
     async fn have(&self) -> Result<Chain, String> {
         let said = |error: instant_acme::Error| error.to_string();
         let account = self.account().await?;
