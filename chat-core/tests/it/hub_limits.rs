@@ -150,6 +150,29 @@ fn the_largest_network_gives_up_its_newest_place() {
 }
 
 #[test]
+fn a_connection_that_ends_anyway_gives_its_place_up_before_all_others() {
+    let mut w = limited(|limits| limits.connections = 4);
+    let [eve, _, evi] = ["eve", "eva", "evi"].map(|nick| {
+        w.pass(SECOND);
+        let conn = from(&mut w, "192.0.2.2");
+        w.greet(conn, hello(nick)).unwrap();
+        conn
+    });
+    let handshake = from(&mut w, "192.0.2.2");
+    // Its client has not confirmed yet.
+    w.say(eve, &ClientMessage::Bye(client::Empty {}));
+    let ben = from(&mut w, "203.0.113.1");
+    let ended = [evi, handshake, ben].map(|conn| closing(&mut w, conn));
+    assert_eq!(ended, [None, None, None]);
+    assert_eq!(w.hub.connections(), 4);
+    w.disconnect(eve);
+    assert_eq!(w.hub.connections(), 4);
+    let dan = from(&mut w, "203.0.113.2");
+    assert_eq!(closing(&mut w, dan), None);
+    assert_eq!(closing(&mut w, handshake), Some(CloseReason::Full));
+}
+
+#[test]
 fn frame_bytes() {
     for (framing, form) in [
         (Framing::Stream, Form::Postcard),

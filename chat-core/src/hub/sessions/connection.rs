@@ -255,13 +255,13 @@ impl Connection {
         matches!(self.phase, Phase::Closing { .. } | Phase::Ended)
     }
 
-    /// When its life in its present phase began, in the order of age: handshakes are younger than
-    /// members that are in. None of a connection that is over.
-    pub(super) fn begun(&self) -> Option<(bool, Monotonic)> {
+    /// The order in which places are given up, the greatest first: of connections that end anyway,
+    /// then of handshakes, then of members that are in; of each the newest.
+    pub(super) fn gives_way(&self) -> (u8, Monotonic) {
         match &self.phase {
-            Phase::Fresh { until } | Phase::Handshake { until } => Some((true, *until)),
-            Phase::Welcome(member) => Some((false, member.since)),
-            Phase::Closing { .. } | Phase::Ended => None,
+            Phase::Closing { .. } | Phase::Ended => (2, self.heard),
+            Phase::Fresh { until } | Phase::Handshake { until } => (1, *until),
+            Phase::Welcome(member) => (0, member.since),
         }
     }
 

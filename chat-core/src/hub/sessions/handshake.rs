@@ -54,7 +54,7 @@ impl Sessions {
     }
 
     /// A place for a connection from this address. When all are taken, the newest connection of
-    /// the network that has the most gives up its own.
+    /// the network that has the most gives up its own; one that is ending before all others.
     fn take_place(
         &mut self,
         turn: &mut Turn<'_>,
@@ -68,14 +68,14 @@ impl Sessions {
             Err(CloseReason::Full) => {}
             entry => return entry,
         }
-        let newest = places
+        let first = places
             .crowd(address)
-            .and_then(|crowd| self.slots.newest_of(crowd));
-        let Some((conn, of_newest)) = newest else {
+            .and_then(|crowd| self.slots.first_of(crowd));
+        let Some((conn, of_first)) = first else {
             return Err(CloseReason::Full);
         };
         self.slots.give_up_place(conn);
-        places.leave(of_newest);
+        places.leave(of_first);
         self.close(turn, conn, CloseReason::Full, "");
         places.enter(&turn.config.limits, address)
     }

@@ -63,15 +63,13 @@ impl Slots {
         }
     }
 
-    /// The newest connection from this network, and its address: handshakes are newer than members
-    /// that are in.
-    pub(super) fn newest_of(&self, network: Network) -> Option<(ConnId, Option<IpAddr>)> {
+    /// The connection from this network that gives its place up first, and its address.
+    pub(super) fn first_of(&self, network: Network) -> Option<(ConnId, Option<IpAddr>)> {
         let of_it = |address: IpAddr| Network::all_of(address).any(|own| own == network);
         self.iter()
             .filter(|connection| connection.admitted && connection.address.is_some_and(of_it))
-            .filter_map(|connection| Some((connection.begun()?, connection)))
-            .max_by_key(|(begun, _)| *begun)
-            .map(|(_, connection)| (connection.conn, connection.address))
+            .max_by_key(|connection| connection.gives_way())
+            .map(|connection| (connection.conn, connection.address))
     }
 
     pub(super) fn admitted(&self) -> usize {
