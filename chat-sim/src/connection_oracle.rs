@@ -42,6 +42,8 @@ pub(crate) struct Line {
     /// The records that its requests became, in each room and life of its log.
     became: BTreeMap<(RoomId, u64), BTreeMap<u64, Seq>>,
     welcomed: bool,
+    /// A hello was refused for want of an invitation.
+    shut_out: bool,
     closing: bool,
     /// The client said that it goes for good.
     bye: bool,
@@ -79,6 +81,7 @@ impl Line {
             awaited: BTreeSet::new(),
             became: BTreeMap::new(),
             welcomed: false,
+            shut_out: false,
             closing: false,
             bye: false,
             replaced: false,
@@ -92,6 +95,11 @@ impl Line {
 
     pub(crate) fn is_welcomed(&self) -> bool {
         self.welcomed && !self.closing
+    }
+
+    /// Whether the person has no way in: nobody is to wait for that client.
+    pub(crate) fn is_shut_out(&self) -> bool {
+        self.shut_out && !self.welcomed
     }
 
     pub(crate) fn session(&self) -> SessionId {
@@ -261,7 +269,7 @@ impl Line {
     }
 
     /// A hello was refused: for want of an invitation only where that is so.
-    fn stays_outside(&self, code: ErrorCode, truth: &Truth, book: &mut Book) {
+    fn stays_outside(&mut self, code: ErrorCode, truth: &Truth, book: &mut Book) {
         let needed = match code {
             ErrorCode::InvitationNeeded => true,
             ErrorCode::InvitationEnded => false,
@@ -278,8 +286,10 @@ impl Line {
             book.closed && needed == self.shown.is_none(),
             || format!("{me}: {code:?} for {:?}", self.shown),
         );
-        // A lost end of the directory's log takes members and uses with it.
-        if !truth.directory_is_whole() {
+        self.shut_out = true;
+        // A lost end of the directory's log takes members and uses with it; a stale read shows a
+        // hub less of them.
+        if !truth.directory_is_whole() || book.read_stale {
             return;
         }
         let directory = &truth.directory;

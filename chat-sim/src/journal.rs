@@ -88,6 +88,8 @@ pub(crate) struct Book {
     pub(crate) late_until: u64,
     /// A wall clock has jumped.
     pub(crate) clock_jumped: bool,
+    /// A read has shown less than there was.
+    pub(crate) read_stale: bool,
     /// When a hub began last.
     pub(crate) begun: u64,
     /// Several hubs are on the log.
@@ -110,6 +112,7 @@ impl Book {
             now: 0,
             late_until: 0,
             clock_jumped: false,
+            read_stale: false,
             begun: 0,
             several: false,
             closed: false,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::harness::*;
 use chat_core::{
     hub::{Order, OrderDone},
-    id::{ConnId, RoomId},
+    id::{ConnId, RoomId, SessionId},
     invite::{InviteRoom, InviteSecret, KeptInvite, NewInvite},
     wire::{
         ErrorCode, ServerMessage,
@@ -161,6 +161,38 @@ fn an_invitation_lets_in_until_its_end() {
         refused(&mut w, with("bob", &secret)),
         ErrorCode::InvitationEnded
     );
+}
+
+#[test]
+fn a_member_on_the_way_in_needs_no_second_invitation() {
+    let mut w = closed();
+    let new = NewInvite {
+        lasts: Duration::from_secs(5),
+        ..NewInvite::default()
+    };
+    let secret = makes(&mut w, 1, new);
+    let other = Hello {
+        session: SessionId(2),
+        ..with("ada", &secret)
+    };
+    w.hold = true;
+    let [first, second] = [w.connect(), w.connect()];
+    w.say_hello(first, &with("ada", &secret));
+    w.pass(Duration::from_secs(6));
+    // The time of the invitation is over; that ada is a member is in the log and not known yet.
+    w.say_hello(second, &other);
+    w.hold = false;
+    w.release();
+    for conn in [first, second] {
+        let welcome = w.take(conn, |message| match message {
+            ServerMessage::Welcome(welcome) => Some(welcome.nick.clone()),
+            _ => None,
+        });
+        assert_eq!(welcome.as_deref(), Some("ada"));
+    }
+    // Nobody else is waited for.
+    let late = refused(&mut w, with("bob", &secret));
+    assert_eq!(late, ErrorCode::InvitationEnded);
 }
 
 #[test]

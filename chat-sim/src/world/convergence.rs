@@ -180,6 +180,9 @@ impl World {
         };
         let link = self.links.standing(client);
         let line = link.map(|link| link.line);
+        if line.is_some_and(Line::is_shut_out) {
+            return;
+        }
         let up = line.is_some_and(Line::is_welcomed);
         if !self.turn.book.check("everybody is back", up, || {
             let link = self.links.of_client(client);

@@ -73,7 +73,7 @@ impl Registry {
             shown: hello.invite,
         };
         if let Err(refusal) = self.looks_in(turn, &hello, door) {
-            if !self.pipe.is_certain(since) {
+            if !self.pipe.is_settled(since) {
                 let task = Task::Hello(hello);
                 return self.look_first(turn, with, Waiting { task, since });
             }

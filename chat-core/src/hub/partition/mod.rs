@@ -215,6 +215,13 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.alone || self.looks.reached > since.0
     }
 
+    /// The same, where an append of this hub's own counts as well that is on its way or in doubt:
+    /// what is refused for good must not rest on a state that it is about to change.
+    pub(super) fn is_settled(&self, since: Look) -> bool {
+        let is_quiet = !self.is_behind() && matches!(self.appending, Appending::Idle);
+        self.looks.reached > since.0 || self.alone && is_quiet
+    }
+
     /// Has the log read before anything else: more may be there.
     pub(super) fn look_again(&mut self) {
         self.sight.look_again();

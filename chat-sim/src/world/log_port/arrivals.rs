@@ -320,6 +320,7 @@ impl LogPort {
 
     /// A page that shows less than there is, and perhaps less than this hub was told of.
     fn stale(&mut self, turn: &mut Turn, node: usize, partition: Partition, page: Page) -> Page {
+        turn.book.read_stale = true;
         let reader = &mut self.readers[node];
         // The heads are compared now and then.
         reader.missed.insert(partition);
